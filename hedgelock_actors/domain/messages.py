@@ -1,0 +1,266 @@
+"""What the actors say to each other: one frozen model per message, one discriminated union, one envelope.
+
+Money, prices and quantities are Decimal; ratios are floats (0.45, never percents); times are integer
+milliseconds of venue time. Events are named in the past tense, commands in the imperative.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from hedgelock_actors.domain.alert import Severity
+from hedgelock_actors.domain.loan import RiskLevel
+from hedgelock_actors.domain.trading_state import TradingMode
+
+
+class Message(BaseModel):
+    """Base of all messages: immutable, and an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=False)
+
+
+class Tick(Message):
+    """One clean, fresh price of one symbol with the depth around it (conflated: the latest wins)."""
+
+    kind: Literal["tick"] = "tick"
+    symbol: str
+    ts_ms: int
+    last: Decimal
+    mark: Decimal
+    index: Decimal
+    bid: Decimal
+    ask: Decimal
+    bid_depth_usdt: float
+    """USDT resting within 1 % under the mid."""
+    ask_depth_usdt: float
+    funding_rate: float
+    next_funding_ms: int
+
+
+class FeedStale(Message):
+    """The feed of a symbol can no longer be trusted; nothing may be decided on it until the next Tick."""
+
+    kind: Literal["feed_stale"] = "feed_stale"
+    symbol: str
+    ts_ms: int
+    reason: str
+
+
+class LoanChanged(Message):
+    """The lender's view of one loan, as last read (a full state: the highest version wins)."""
+
+    kind: Literal["loan_changed"] = "loan_changed"
+    account: str
+    loan_id: str
+    version: int
+    ts_ms: int
+    collateral_coin: str
+    symbol: str
+    """The perpetual that hedges the collateral, e.g. BTCUSDT."""
+    collateral: Decimal
+    debt: Decimal
+    """USDT owed, accrued interest included."""
+    haircut: float
+    """Collateral value ratio κ, 0 < κ ≤ 1, at the present collateral value."""
+    lender_ltv: float
+    """The LTV that the lender itself states (for cross-checking ours)."""
+
+
+class HedgeChanged(Message):
+    """The hedge of one account, as the venue says (full state: the highest version wins)."""
+
+    kind: Literal["hedge_changed"] = "hedge_changed"
+    account: str
+    symbol: str
+    version: int
+    ts_ms: int
+    short_qty: Decimal
+    """≥ 0, in units of the coin."""
+    entry_price: Decimal
+    unswept_profit: Decimal
+    """Realised profit (fees and funding included) not yet swept into repayment; may be negative."""
+
+
+class RiskStateChanged(Message):
+    """A loan crossed a level (up at once, down after hysteresis)."""
+
+    kind: Literal["risk_state_changed"] = "risk_state_changed"
+    account: str
+    loan_id: str
+    ts_ms: int
+    previous: RiskLevel
+    level: RiskLevel
+    lender_ltv: float
+    net_ltv: float
+    price: Decimal
+    required_hedge: Decimal
+
+
+class HedgeDemand(Message):
+    """What the loan book of an account requires at a price (full state, conflated)."""
+
+    kind: Literal["hedge_demand"] = "hedge_demand"
+    account: str
+    symbol: str
+    ts_ms: int
+    price: Decimal
+    floor_qty: Decimal
+    """Total short required by the stress ladder (net of hedge profit), in units of the coin."""
+    neutral_qty: Decimal
+    """D/P: the short that makes the net LTV independent of the price."""
+    collateral_qty: Decimal
+    debt: Decimal
+    level: RiskLevel
+    """The worst level of the account's loans."""
+    lender_ltv: float
+    """The worst lender LTV of the account's loans."""
+    net_ltv: float
+
+
+class SetTarget(Message):
+    """PositionKeeper to OrderRouter: hold this short. Level-triggered: repeating it changes nothing."""
+
+    kind: Literal["set_target"] = "set_target"
+    account: str
+    symbol: str
+    version: int
+    ts_ms: int
+    target_short_qty: Decimal
+    level: RiskLevel
+    reason: str
+    causation_id: str
+
+
+class RealiseProfit(Message):
+    """Close and re-open `qty` of the short, to turn unrealised profit into cash (Treasury → PositionKeeper → OrderRouter)."""
+
+    kind: Literal["realise_profit"] = "realise_profit"
+    account: str
+    symbol: str
+    request_id: str
+    ts_ms: int
+    qty: Decimal
+
+
+class AccountState(Message):
+    """The hedge account's money and margin (full state, conflated), PositionKeeper → Treasury."""
+
+    kind: Literal["account_state"] = "account_state"
+    account: str
+    symbol: str
+    ts_ms: int
+    wallet_usdt: Decimal
+    equity_usdt: Decimal
+    available_usdt: Decimal
+    maintenance_margin_usdt: Decimal
+    funding_wallet_usdt: Decimal
+    short_qty: Decimal
+    entry_price: Decimal
+    mark: Decimal
+    target_short_qty: Decimal
+    loan: LoanChanged | None
+    level: RiskLevel
+
+
+class LoanTouched(Message):
+    """Treasury → PositionKeeper: money moved; read loans and wallet again now. `swept` > 0 books a sweep."""
+
+    kind: Literal["loan_touched"] = "loan_touched"
+    account: str
+    ts_ms: int
+    action_id: str
+    swept_usdt: Decimal
+
+
+class OrderEvent(Message):
+    """OrderRouter → Notifier: something about an order that a person may need to know."""
+
+    kind: Literal["order_event"] = "order_event"
+    account: str
+    symbol: str
+    ts_ms: int
+    event: Literal["refused", "rejected", "unresolved", "external_fill", "liquidation", "filled"]
+    order_link_id: str
+    detail: str
+
+
+class TreasuryActed(Message):
+    """Treasury → Notifier: a sweep step ended, or could not be made (with the shortfall)."""
+
+    kind: Literal["treasury_acted"] = "treasury_acted"
+    account: str
+    ts_ms: int
+    action_id: str
+    action: Literal["sweep", "sweep_short_of_cash", "sweep_failed"]
+    amount_usdt: Decimal
+    shortfall_usdt: Decimal
+    lender_ltv_before: float
+    lender_ltv_after: float
+    detail: str
+
+
+class TradingStateChanged(Message):
+    """Control → everyone: the trading state and its epoch (the highest epoch wins)."""
+
+    kind: Literal["trading_state_changed"] = "trading_state_changed"
+    mode: TradingMode
+    epoch: int
+    ts_ms: int
+    reason: str
+
+
+class AlertRaised(Message):
+    """A thing to tell a person. `dedup_key` folds repetitions into one."""
+
+    kind: Literal["alert_raised"] = "alert_raised"
+    alert_id: str
+    dedup_key: str
+    account: str
+    ts_ms: int
+    severity: Severity
+    title: str
+    body: str
+
+
+AnyMessage = Annotated[
+    Tick
+    | FeedStale
+    | LoanChanged
+    | HedgeChanged
+    | RiskStateChanged
+    | HedgeDemand
+    | SetTarget
+    | RealiseProfit
+    | AccountState
+    | LoanTouched
+    | OrderEvent
+    | TreasuryActed
+    | TradingStateChanged
+    | AlertRaised,
+    Field(discriminator="kind"),
+]
+
+
+class Envelope(Message):
+    """A message on its way: who sent it, in which order, caused by what.
+
+    `event_id` is deterministic (sender, epoch, seq), so a receiver can drop what it has seen.
+    """
+
+    event_id: str
+    sender: str
+    epoch: int
+    seq: int
+    trace_id: str
+    causation_id: str
+    ts_event: int
+    ts_received: int
+    schema_version: Literal[1] = 1
+    body: AnyMessage
+
+
+ENVELOPE: TypeAdapter[Envelope] = TypeAdapter(Envelope)
+MESSAGE: TypeAdapter[AnyMessage] = TypeAdapter(AnyMessage)
