@@ -94,6 +94,9 @@ def check_entry(entry: Entry) -> str:
             raise ValueError(f"journal entry: {name} is empty")
     if "\0" in entry.kind + entry.key + entry.account:
         raise ValueError("journal entry: kind, key and account may not hold NUL")
+    (entry.kind + entry.key + entry.account).encode("utf-8")  # lone surrogates raise a ValueError
+    if not -(2**63) <= entry.ts_ms < 2**63:
+        raise ValueError("journal entry: ts_ms does not fit into 64 bits")
     return canonical(dict(entry.payload))
 
 
