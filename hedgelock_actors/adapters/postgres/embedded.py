@@ -1,7 +1,7 @@
 """A real PostgreSQL of our own, from the binaries of a Python wheel, in a state directory that survives restarts.
 
-It listens on a Unix socket only, asks everybody for a password (made at random on the first start), commits durably, and
-outlives the process that started it: `start` finds it again, `stop` ends it, whoever started it.
+It listens on a Unix socket only, asks everybody for a password (made at random on the first start), commits durably,
+and outlives the process that started it: `start` finds it again, `stop` ends it, whoever started it.
 
     STATE/postgres/secrets.json  passwords, readable by us alone
     STATE/postgres/data/         the cluster
@@ -65,7 +65,7 @@ _SETTINGS = (
 class EmbeddedPostgres:
     """Start, find and stop the PostgreSQL of one state directory.
 
-    `await start()` leaves a migrated database, of which `owner_dsn` is for migrations and `app_dsn` for everything else.
+    `await start()` leaves a migrated database: `owner_dsn` is for migrations and `app_dsn` for everything else.
     """
 
     def __init__(self, state_dir: Path) -> None:
@@ -85,7 +85,7 @@ class EmbeddedPostgres:
 
     @property
     def socket_dir(self) -> Path:
-        """Where the socket is: in the state directory, or under a short name in the temporary one if that is too deep."""
+        """Where the socket is: in the state directory, or in a short one under the temporary one if that is too deep."""
         run = self.home / "run"
         if len(os.fsencode(run)) <= _SOCKET_DIR_MAX:
             return run
@@ -102,7 +102,7 @@ class EmbeddedPostgres:
             pid = int((self.data / "postmaster.pid").read_text(encoding="utf-8").split("\n", 1)[0])
         except (OSError, ValueError):
             return None
-        return pid if _is_server_of(pid, self.data) else None
+        return pid if _is_postmaster_of(pid, self.data) else None
 
     async def start(self) -> None:
         """Start the server if it does not run, then see to roles, database and schema. Safe to repeat.
@@ -163,7 +163,7 @@ class EmbeddedPostgres:
         fresh.rename(self.data)
 
     def _drop_foreign_pid_file(self) -> None:
-        """After a crash the recorded pid may belong to another program by now, which would keep PostgreSQL from starting.
+        """After a crash the recorded pid may belong to another program by now, and that would prevent a start.
 
         The file is kept whenever any server process of this cluster still runs: it guards the shared memory.
         """
@@ -268,17 +268,33 @@ def _binaries() -> Path:
     return Path(found.submodule_search_locations[0]) / f"pginstall{_VERSION}" / "bin"
 
 
-def _is_server_of(pid: int, data: Path) -> bool:
+def _is_postmaster_of(pid: int, data: Path) -> bool:
+    """By the command line, which everybody may read: the working directory of another account's process is not."""
     try:
         process = psutil.Process(pid)
-        alive = process.status() != psutil.STATUS_ZOMBIE
-        return alive and process.name() == "postgres" and Path(process.cwd()) == data.resolve()
+        command = process.cmdline()
+        if process.status() == psutil.STATUS_ZOMBIE or process.name() != "postgres" or "-D" not in command[:-1]:
+            return False
+        return Path(command[command.index("-D") + 1]).resolve() == data.resolve()
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return False
 
 
 def _servers_of(data: Path) -> list[int]:
-    return [pid for pid in psutil.pids() if _is_server_of(pid, data)]
+    """Processes that may still hold the cluster's shared memory; in doubt they are counted."""
+    return [pid for pid in psutil.pids() if _may_serve(pid, data)]
+
+
+def _may_serve(pid: int, data: Path) -> bool:
+    try:
+        process = psutil.Process(pid)
+        if process.name() != "postgres" or process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        return Path(process.cwd()) == data.resolve()
+    except psutil.AccessDenied:
+        return True
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _quoted(setting: str) -> str:
