@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 
+from hedgelock_actors.adapters.json_object import parse_object
 from hedgelock_actors.ports.cache import CacheUnavailable
 
 _QUEUE_MAX = 10_000
@@ -29,23 +30,30 @@ class MemoryCache:
 
     async def get(self, key: str) -> Mapping[str, object] | None:
         self._require_available()
-        text, until_s = self._values.get(key, ("null", None))
+        if key not in self._values:
+            return None
+        text, until_s = self._values[key]
         if until_s is not None and self._now_s() >= until_s:
             del self._values[key]
             return None
-        value = json.loads(text)
-        return value if isinstance(value, dict) else None
+        value = parse_object(text)
+        self.skipped += value is None
+        return value
 
     async def set(self, key: str, value: Mapping[str, object], ttl_s: float | None = None) -> None:
         self._require_available()
         self._values[key] = (json.dumps(dict(value)), None if ttl_s is None else self._now_s() + ttl_s)
 
+    async def set_text(self, key: str, text: str) -> None:
+        """What another program may leave under a key: any text."""
+        self._values[key] = (text, None)
+
     async def publish(self, channel: str, value: Mapping[str, object]) -> None:
         self._require_available()
         self.published.append((channel, dict(value)))
-        self.publish_text(channel, json.dumps(dict(value)))
+        await self.publish_text(channel, json.dumps(dict(value)))
 
-    def publish_text(self, channel: str, text: str) -> None:
+    async def publish_text(self, channel: str, text: str) -> None:
         """What another program may put on a channel: any text."""
         for queue, channels in self._subscribers.items():
             if channel in channels:
@@ -59,11 +67,8 @@ class MemoryCache:
         try:
             while True:
                 channel, text = await queue.get()
-                try:
-                    value = json.loads(text)
-                except ValueError:
-                    value = None
-                if isinstance(value, dict):
+                value = parse_object(text)
+                if value is not None:
                     yield channel, value
                 else:
                     self.skipped += 1

@@ -1,8 +1,8 @@
 """What PostgreSQL needs of the host: not to be root, and to be able to reach its own files.
 
 PostgreSQL refuses to run as root. When we are root (a container, CI) it runs as the owner of an existing data
-directory, else as the system's `postgres` or `nobody`. That account must be able to walk to its data and to the binaries, so the
-directories above them get the traverse bit for others (never read), and each change is logged.
+directory, else as the system's `postgres` or `nobody`. That account must be able to walk to its data
+and to the binaries, so the directories above them get the traverse bit for others (never read), and that is logged.
 """
 
 from __future__ import annotations
