@@ -1,0 +1,37 @@
+"""What a rehearsal can break on the running server. Every switch is off until `POST /sim/fault` sets it."""
+
+from dataclasses import dataclass, field
+
+UNKNOWN_OUTCOMES = ("10016", "html", "timeout", "10000")
+
+
+@dataclass(slots=True)
+class ServerFaults:
+    """`next_rest`: path fragment → faults for the next matching requests, first come first served. Times are wall
+    seconds.
+    """
+
+    next_rest: dict[str, list[str]] = field(default_factory=dict)
+    drop_trade_acks: int = 0
+    delay_acks_s: float = 0.0
+    refuse_until_s: float = 0.0
+    duplicate_private: bool = False
+    reset_past: bool = False
+
+    def take(self, path: str) -> str:
+        """The fault for this request, "" for none; it is used up."""
+        for fragment, queue in self.next_rest.items():
+            if fragment in path and queue:
+                return queue.pop(0)
+        return ""
+
+    def refusing(self, now_s: float) -> bool:
+        """True while new WebSocket connections are refused."""
+        return now_s < self.refuse_until_s
+
+    def drops_ack(self) -> bool:
+        """True when this trade-socket answer is to be lost."""
+        if self.drop_trade_acks <= 0:
+            return False
+        self.drop_trade_acks -= 1
+        return True
