@@ -7,6 +7,10 @@ from typing import Protocol
 from hedgelock_actors.domain.messages import AnyMessage
 
 
+class QueueFull(Exception):
+    """Too much waits for a receiver that does not take it: the message was not queued."""
+
+
 class Transport(Protocol):
     """Ordered, at-least-once delivery with visible errors; receivers drop what they have seen.
 

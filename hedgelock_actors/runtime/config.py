@@ -1,0 +1,314 @@
+"""The configuration file: every key typed and bounded, an unknown key refused by name, environment variables on top.
+
+`HEDGELOCK__SECTION__KEY=value` overrides a key; the value is read as YAML. Secrets are never keys of this file: a key
+names the *file* that holds one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal, Self, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from hedgelock_actors.domain.errors import InvalidInput
+
+ENV_PREFIX = "HEDGELOCK__"
+DEFAULT_FILE = Path(__file__).resolve().parents[2] / "configs" / "hedgelock.yaml"
+
+Ratio = Annotated[float, Field(gt=0, le=1)]
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
+Port = Annotated[int, Field(ge=0, le=65_535)]
+
+
+class ConfigError(InvalidInput):
+    """A key that cannot be used: which one, and what to write instead."""
+
+
+class Section(BaseModel):
+    """Base of all sections: immutable, nothing unknown, no NaN."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class AccountConfig(Section):
+    """One hedge account on the venue."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,23}$")] = "main"
+    symbol: Annotated[str, Field(pattern=r"^[A-Z0-9]{3,20}$")] = "BTCUSDT"
+    credentials_file: Path | None = None
+
+
+class VenueConfig(Section):
+    """Where we trade."""
+
+    environment: Literal["mainnet", "testnet", "demo", "local"] = "local"
+    url: str | None = None
+    accounts: Annotated[tuple[AccountConfig, ...], Field(min_length=1, max_length=16)] = (AccountConfig(),)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        names = [account.name for account in self.accounts]
+        if len(set(names)) != len(names):
+            raise ValueError("accounts: each account needs a name of its own")
+        if self.url is not None and self.environment != "local":
+            raise ValueError("url: only environment `local` takes a url; the others are known hosts")
+        if self.environment != "local" or self.url is not None:
+            bare = [account.name for account in self.accounts if account.credentials_file is None]
+            if bare:
+                raise ValueError(f"accounts: {', '.join(bare)} need credentials_file on {self.environment}")
+        return self
+
+
+class LevelsConfig(Section):
+    """Risk levels by lender LTV."""
+
+    caution: Ratio = 0.40
+    danger: Ratio = 0.45
+    critical: Ratio = 0.48
+    ceiling: Ratio = 0.50
+    hysteresis: Annotated[float, Field(ge=0, lt=0.2)] = 0.005
+    dwell_s: Seconds = 60
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if not self.caution < self.danger < self.critical < self.ceiling:
+            raise ValueError("caution < danger < critical < ceiling must hold")
+        return self
+
+
+class RungConfig(Section):
+    """One rung of the stress ladder: after a fall by `drop`, the net LTV shall be at most `target_ltv`."""
+
+    drop: Annotated[float, Field(gt=0, lt=1)]
+    target_ltv: Annotated[float, Field(gt=0, lt=1)]
+
+
+class HedgeConfig(Section):
+    """When the target moves."""
+
+    ladder: Annotated[tuple[RungConfig, ...], Field(min_length=1, max_length=16)] = (
+        RungConfig(drop=0.30, target_ltv=0.50),
+    )
+    dead_band: Annotated[float, Field(ge=0, le=0.5)] = 0.05
+    down_dwell_s: Seconds = 600
+    margin_rally: Annotated[float, Field(gt=0, le=3)] = 0.30
+
+
+class SweepConfig(Section):
+    """When hedge profit becomes repayment."""
+
+    trigger_ltv: Ratio = 0.45
+    target_ltv: Ratio = 0.42
+    rally: Annotated[float, Field(gt=0, le=3)] = 0.30
+    max_operation_usdt: Annotated[float, Field(gt=0)] = 1_000_000
+    max_daily_usdt: Annotated[float, Field(gt=0)] = 5_000_000
+
+    @model_validator(mode="after")
+    def _downwards(self) -> Self:
+        if self.target_ltv >= self.trigger_ltv:
+            raise ValueError("target_ltv must be below trigger_ltv")
+        return self
+
+
+class LimitsConfig(Section):
+    """What no order may exceed."""
+
+    max_order_qty: Annotated[float, Field(gt=0)] = 10
+    max_position_qty: Annotated[float, Field(gt=0)] = 50
+    orders_per_second: Annotated[int, Field(ge=1, le=10)] = 10
+    orders_per_minute: Annotated[int, Field(ge=1, le=600)] = 20
+    critical_orders_per_minute: Annotated[int, Field(ge=1, le=600)] = 40
+    max_open_orders: Annotated[int, Field(ge=1, le=500)] = 10
+    max_slippage_bps: Annotated[float, Field(gt=0, le=500)] = 50
+    price_band_bps: Annotated[float, Field(gt=0, le=2_000)] = 200
+
+
+class MarketConfig(Section):
+    """Which prices are believed."""
+
+    stale_after_s: Annotated[float, Field(gt=0, le=600)] = 10
+    jump: Ratio = 0.30
+    divergence: Ratio = 0.05
+
+
+class RiskConfig(Section):
+    """How the loan book is spread."""
+
+    shards: Annotated[int, Field(ge=1, le=64)] = 1
+    loan_poll_s: Annotated[float, Field(ge=1, le=600)] = 10
+
+
+class SizingConfig(Section):
+    """The sizing service."""
+
+    knots_file: Path = Path("curve_knots.yaml")
+    score_max_age_s: Annotated[float, Field(gt=0)] = 300
+    depth_max_age_s: Annotated[float, Field(gt=0)] = 30
+
+
+class ServicesConfig(Section):
+    """Databases; null starts the embedded one in the state directory."""
+
+    postgres_url: str | None = None
+    redis_url: str | None = None
+
+
+class HttpConfig(Section):
+    """The HTTP services (Ray Serve)."""
+
+    host: Literal["127.0.0.1"] = "127.0.0.1"
+    port: Port = 8470
+    allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost")
+    haproxy: bool = True
+
+
+class RayConfig(Section):
+    """The cluster that `hedgelock up` starts for itself."""
+
+    dashboard: bool = True
+    dashboard_port: Port = 8265
+    object_store_mb: Annotated[int, Field(ge=76, le=65_536)] = 80
+    num_cpus: Annotated[int, Field(ge=1, le=256)] = 2
+
+
+class SampleConfig(Section):
+    """The sample loan of a run on the simulated exchange."""
+
+    scenario: Path = Path("scenarios/crash.yaml")
+    speed: Annotated[float, Field(gt=0, le=100_000)] | Literal["max"] = 60.0
+    collateral: Annotated[float, Field(gt=0)] = 10
+    ltv: Annotated[float, Field(gt=0, lt=1)] = 0.40
+    reserve: Annotated[float, Field(ge=0, le=10)] = 0.35
+    haircut: Ratio = 1.0
+    seed: Annotated[int, Field(ge=0)] = 7
+
+
+class Config(Section):
+    """The whole file."""
+
+    state_dir: Path | None = None
+    venue: VenueConfig = VenueConfig()
+    levels: LevelsConfig = LevelsConfig()
+    hedge: HedgeConfig = HedgeConfig()
+    sweep: SweepConfig = SweepConfig()
+    limits: LimitsConfig = LimitsConfig()
+    market: MarketConfig = MarketConfig()
+    risk: RiskConfig = RiskConfig()
+    sizing: SizingConfig = SizingConfig()
+    services: ServicesConfig = ServicesConfig()
+    http: HttpConfig = HttpConfig()
+    ray: RayConfig = RayConfig()
+    sample: SampleConfig = SampleConfig()
+
+    @property
+    def state(self) -> Path:
+        """The state directory: as configured, else by the XDG rule."""
+        if self.state_dir is not None:
+            return self.state_dir.expanduser()
+        base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+        return Path(base) / "hedgelock"
+
+
+def load(file: Path | None = None, env: Mapping[str, str] | None = None) -> Config:
+    """Read a configuration file (the packaged one when None) with the overrides of the environment.
+
+    Raises:
+        ConfigError: names the key and what to write instead.
+    """
+    path = file or Path(os.environ.get("HEDGELOCK_CONFIG", DEFAULT_FILE))
+    raw = _read(path, required=file is not None or "HEDGELOCK_CONFIG" in os.environ)
+    for key, text in sorted((os.environ if env is None else env).items()):
+        if key.startswith(ENV_PREFIX):
+            _put(raw, key.removeprefix(ENV_PREFIX).lower().split("__"), key, text)
+    config = parse(raw)
+    return _resolve(config, path.parent)
+
+
+def parse(raw: Mapping[str, object]) -> Config:
+    """Validate plain values. Raises ConfigError for the first thing that is wrong."""
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as error:
+        raise _explain(error) from None
+
+
+def _read(path: Path, *, required: bool) -> dict[str, object]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        if not required:
+            return {}
+        raise ConfigError("--config", f"there is no file {path}; give one that exists") from None
+    except OSError as error:
+        raise ConfigError("--config", f"{path} cannot be read ({error.strerror})") from None
+    try:
+        raw = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError("--config", f"{path} is not YAML: {error}") from None
+    if raw is None:
+        return {}
+    if not isinstance(raw, dict):
+        raise ConfigError("--config", f"{path} must hold sections with keys, not a {type(raw).__name__}")
+    return raw
+
+
+def _put(raw: dict[str, object], keys: list[str], variable: str, text: str) -> None:
+    place = raw
+    for key in keys[:-1]:
+        inner = place.setdefault(key, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(variable, f"`{key}` is a value, not a section")
+        place = inner
+    try:
+        place[keys[-1]] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(variable, "the value is not readable as YAML; put quotes around it") from None
+
+
+def _explain(error: ValidationError) -> ConfigError:
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] != "extra_forbidden":
+        return ConfigError(where or "configuration", f"{first['msg']} (got {first['input']!r:.80})")
+    parent, known = first["loc"][:-1], _keys(first["loc"][:-1])
+    near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+    prefix = ".".join(str(part) for part in parent)
+    remedy = f"did you mean `{near[0]}`?" if near else f"known keys of {prefix or 'the file'}: {', '.join(known)}"
+    return ConfigError(where, f"unknown key; {remedy}")
+
+
+def _keys(path: tuple[int | str, ...]) -> list[str]:
+    model: type[BaseModel] = Config
+    for part in path:
+        if isinstance(part, int):
+            continue
+        inner = _model_in(model.model_fields[part].annotation) if part in model.model_fields else None
+        if inner is None:
+            return []
+        model = inner
+    return list(model.model_fields)
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for inner in get_args(annotation) if (found := _model_in(inner)) is not None), None)
+
+
+def _resolve(config: Config, base: Path) -> Config:
+    """Relative paths in the file are relative to the file."""
+    sizing = config.sizing.model_copy(update={"knots_file": base / config.sizing.knots_file})
+    sample = config.sample.model_copy(update={"scenario": base / config.sample.scenario})
+    accounts = tuple(
+        account
+        if account.credentials_file is None
+        else account.model_copy(update={"credentials_file": base / account.credentials_file.expanduser()})
+        for account in config.venue.accounts
+    )
+    venue = config.venue.model_copy(update={"accounts": accounts})
+    return config.model_copy(update={"sizing": sizing, "sample": sample, "venue": venue})

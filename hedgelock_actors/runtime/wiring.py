@@ -1,0 +1,67 @@
+"""What one run has found or made: addresses, keys and tokens. Kept in files that only the owner can read.
+
+Actors are given the state directory, never a secret: what Ray is told can be listed by whoever may ask Ray.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from hedgelock_actors.runtime.config import Config
+
+WIRING_FILE = "wiring.json"
+CONFIG_FILE = "config.json"
+CONTROL_TOKEN_FILE = "control.token"  # noqa: S105 - the name of a file
+
+
+class AccountKeys(BaseModel):
+    """The API key of one hedge account."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    api_key: Annotated[str, Field(repr=False)]
+    api_secret: Annotated[str, Field(repr=False)]
+
+
+class Wiring(BaseModel):
+    """Addresses and keys of one run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    venue_url: str | None
+    """REST address of a local exchange; None for the venue's known hosts."""
+    postgres_url: Annotated[str, Field(repr=False)]
+    redis_url: Annotated[str, Field(repr=False)]
+    accounts: Annotated[dict[str, AccountKeys], Field(repr=False)]
+    replay: bool
+    """True when time is the exchange's (`/sim/clock`), false for the wall clock."""
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, all or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    draft.replace(path)
+
+
+def save(state: Path, config: Config, wiring: Wiring) -> None:
+    """Leave configuration and wiring where the actors find them."""
+    write_private(state / CONFIG_FILE, config.model_dump_json())
+    write_private(state / WIRING_FILE, wiring.model_dump_json())
+
+
+def read_config(state: Path) -> Config:
+    """The configuration of this run."""
+    return Config.model_validate_json((state / CONFIG_FILE).read_bytes())
+
+
+def read_wiring(state: Path) -> Wiring:
+    """The wiring of this run."""
+    return Wiring.model_validate_json((state / WIRING_FILE).read_bytes())

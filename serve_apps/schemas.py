@@ -1,0 +1,108 @@
+"""What the HTTP services take and give: strict types, unknown fields refused, no NaN (it is not JSON)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import msgspec
+
+Asset = Literal["BTC", "ETH", "LTC", "XRP"]
+AMOUNT_MAX_USD = 1e12
+
+
+class HedgeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """POST /hedge."""
+
+    asset: Asset
+    amount_usd: Annotated[float, msgspec.Meta(gt=0, le=AMOUNT_MAX_USD)]
+    override_score: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+
+
+class HedgeResponse(msgspec.Struct, frozen=True):
+    """How much of `amount_usd` to hedge now. `version` names curve and code; `ts_ms` is venue time."""
+
+    hedge_pct: float
+    notional_usd: float
+    confidence: float
+    version: str
+    ts_ms: int
+
+
+class ModeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """POST /v1/halt and /v1/resume: why, for the record."""
+
+    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=500)] = "by an operator"
+
+
+class ModeResponse(msgspec.Struct, frozen=True):
+    """Which state was recorded, who confirmed it, and who did not answer (told again when they are back)."""
+
+    mode: str
+    epoch: int
+    reason: str
+    recorded: bool
+    confirmed: bool
+    routers_confirmed: list[str]
+    routers_not_confirmed: list[str]
+    ts_ms: int
+
+
+class ErrorBody(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Every error: a stable code, the field it is about, and what to do."""
+
+    error: str
+    detail: str
+    field: str = ""
+
+
+class HttpError(Exception):
+    """An answer that is not the wanted one."""
+
+    def __init__(self, status: int, code: str, detail: str, field: str = "") -> None:
+        super().__init__(f"{status} {code}: {detail}")
+        self.status = status
+        self.body = ErrorBody(error=code, detail=detail, field=field)
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """What a service answers."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = {}
+
+
+_ENCODER = msgspec.json.Encoder(decimal_format="string", enc_hook=str)
+_HEDGE = msgspec.json.Decoder(HedgeRequest)
+_MODE = msgspec.json.Decoder(ModeRequest)
+
+
+def reply(value: object, status: int = 200) -> Reply:
+    """A JSON answer."""
+    return Reply(status=status, body=_ENCODER.encode(value))
+
+
+def hedge_request(body: bytes) -> HedgeRequest:
+    """Raises HttpError 422 naming the field."""
+    try:
+        return _HEDGE.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _unprocessable(error) from None
+
+
+def mode_request(body: bytes) -> ModeRequest:
+    """An empty body is fine. Raises HttpError 422 naming the field."""
+    try:
+        return _MODE.decode(body or b"{}")
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _unprocessable(error) from None
+
+
+def _unprocessable(error: Exception) -> HttpError:
+    text = str(error)
+    field = text.rsplit("`$.", 1)[1].rstrip("`") if "`$." in text else ""
+    if not field and "`" in text:  # a missing or unknown field is named in the text itself
+        field = text.split("`")[1]
+    return HttpError(422, "invalid_input", text, field if field != "$" else "")
