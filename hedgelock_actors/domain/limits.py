@@ -100,7 +100,7 @@ _POSITIVE = (
 
 @dataclass(frozen=True, slots=True)
 class Working:
-    """The worst case, per side, of orders that may still fill or whose fills are not yet in the position; and how many."""
+    """Worst case, per side, of orders that may still fill or whose fills are not in the position yet; and how many."""
 
     sell_qty: Decimal = ZERO
     buy_qty: Decimal = ZERO

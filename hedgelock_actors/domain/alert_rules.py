@@ -1,0 +1,115 @@
+"""Which messages a person is told of, and how loudly. Pure: the same message gives the same alerts, ids included."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from hedgelock_actors.domain.alert import Severity
+from hedgelock_actors.domain.loan import RiskLevel
+from hedgelock_actors.domain.messages import (
+    AlertRaised,
+    AnyMessage,
+    FeedStale,
+    OrderEvent,
+    RiskStateChanged,
+    TradingStateChanged,
+    TreasuryActed,
+)
+from hedgelock_actors.domain.trading_state import TradingMode
+
+
+def alerts_for(message: AnyMessage) -> Sequence[AlertRaised]:
+    """The alerts that a message asks for: none for most messages."""
+    match message:
+        case AlertRaised():
+            return (message,)
+        case RiskStateChanged():
+            return (_risk(message),)
+        case OrderEvent():
+            return _order(message)
+        case TreasuryActed():
+            return (_treasury(message),)
+        case TradingStateChanged():
+            return (_trading(message),)
+        case FeedStale():
+            text = f"Nothing is decided on {message.symbol} until it is back: {message.reason}."
+            return (_alert("", message.ts_ms, Severity.HIGH, f"feed:{message.symbol}", "Prices are stale", text),)
+        case _:
+            return ()
+
+
+def _risk(message: RiskStateChanged) -> AlertRaised:
+    rising = message.level.rank > message.previous.rank
+    severity = {
+        RiskLevel.SAFE: Severity.LOW,
+        RiskLevel.CAUTION: Severity.MEDIUM,
+        RiskLevel.DANGER: Severity.HIGH,
+        RiskLevel.CRITICAL: Severity.CRITICAL,
+    }[message.level]
+    return _alert(
+        message.account,
+        message.ts_ms,
+        severity if rising else Severity.LOW,
+        f"risk:{message.loan_id}:{message.level}",
+        f"Loan {message.loan_id} is {message.level}"
+        if rising
+        else f"Loan {message.loan_id} is back to {message.level}",
+        f"Lender LTV {message.lender_ltv:.4f}, net of the hedge {message.net_ltv:.4f}, at {message.price} "
+        f"(was {message.previous}). The hedge it needs: {message.required_hedge}.",
+    )
+
+
+def _order(message: OrderEvent) -> Sequence[AlertRaised]:
+    known = {
+        "refused": (Severity.HIGH, "An order was refused by our limits"),
+        "rejected": (Severity.HIGH, "An order was rejected by the venue"),
+        "unresolved": (Severity.HIGH, "Nobody knows what became of an order"),
+        "external_fill": (Severity.HIGH, "A fill that we did not order"),
+        "liquidation": (Severity.CRITICAL, "The hedge was liquidated or taken over"),
+    }.get(message.event)
+    if known is None:
+        return ()
+    severity, title = known
+    # Refusals repeat with every attempt: one alert per account and kind; the others are one per order.
+    about = "" if message.event == "refused" else message.order_link_id
+    key = f"order:{message.event}:{message.symbol}:{about}"
+    return (_alert(message.account, message.ts_ms, severity, key, title, f"{message.symbol}: {message.detail}"),)
+
+
+def _treasury(message: TreasuryActed) -> AlertRaised:
+    severity, title = {
+        "sweep": (Severity.MEDIUM, "Hedge profit was swept into repayment"),
+        "sweep_short_of_cash": (Severity.CRITICAL, "Not enough cash for the sweep that is due"),
+        "sweep_failed": (Severity.HIGH, "A sweep did not succeed"),
+    }[message.action]
+    missing = f" {message.shortfall_usdt} USDT are missing: repay them." if message.shortfall_usdt > 0 else ""
+    return _alert(
+        message.account,
+        message.ts_ms,
+        severity,
+        f"treasury:{message.action}:{message.action_id if message.action == 'sweep' else ''}",
+        title,
+        f"{message.amount_usdt} USDT; lender LTV {message.lender_ltv_before:.4f} → {message.lender_ltv_after:.4f}."
+        f"{missing} {message.detail}".rstrip(),
+    )
+
+
+def _trading(message: TradingStateChanged) -> AlertRaised:
+    severity = Severity.MEDIUM if message.mode is TradingMode.ACTIVE else Severity.HIGH
+    key, title = f"trading:{message.epoch}", f"Trading is {message.mode}"
+    return _alert("", message.ts_ms, severity, key, title, f"Epoch {message.epoch}: {message.reason}.")
+
+
+def _alert(account: str, ts_ms: int, severity: Severity, about: str, title: str, body: str) -> AlertRaised:
+    dedup_key = f"{account}/{about}"
+    alert_id = hashlib.sha256(f"{dedup_key}\x1f{ts_ms}".encode()).hexdigest()[:24]
+    return AlertRaised(
+        alert_id=alert_id,
+        dedup_key=dedup_key,
+        account=account,
+        ts_ms=ts_ms,
+        severity=severity,
+        title=title,
+        body=body,
+    )

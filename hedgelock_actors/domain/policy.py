@@ -1,0 +1,91 @@
+"""Every rule that people may set, in one value, with the starting rules as defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from hedgelock_actors.domain.errors import InvalidInput
+from hedgelock_actors.domain.hedge import Rung
+from hedgelock_actors.domain.limits import Limits
+from hedgelock_actors.domain.loan import Levels
+from hedgelock_actors.domain.market import QuotePolicy
+from hedgelock_actors.domain.targeting import TargetPolicy
+from hedgelock_actors.domain.treasury import SweepPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionPolicy:
+    """How an intent is carried out. Basis points of the mid; times in ms of venue time."""
+
+    through_bps: Decimal = Decimal(10)
+    """How far through the mid the first limit reaches."""
+    step_bps: Decimal = Decimal(10)
+    """How much further every next attempt reaches, up to the limits' slippage cap."""
+    limit_attempts: int = 4
+    """IOC limit orders before the market order."""
+    market_attempts: int = 2
+    answer_timeout_ms: int = 5_000
+    """How long an order may stay without a final word before it is looked up."""
+    pause_ms: int = 250
+    """Between attempts."""
+    window_ms: int = 60_000
+    """An intent that is not done by then is handed back; the target brings a fresh one."""
+
+    def __post_init__(self) -> None:
+        if self.through_bps < 0 or self.step_bps < 0:
+            raise InvalidInput("execution.through_bps", "through_bps and step_bps must be 0 or more")
+        if self.limit_attempts < 0 or self.market_attempts < 0 or self.limit_attempts + self.market_attempts < 1:
+            raise InvalidInput("execution.limit_attempts", "at least one attempt is needed")
+        if min(self.answer_timeout_ms, self.pause_ms, self.window_ms) <= 0:
+            raise InvalidInput("execution.window_ms", "times must be greater than 0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizingPolicy:
+    """Bounds of the sizing service."""
+
+    max_hedge_pct: float = 1.0
+    max_score_age_ms: int = 3_000
+    max_depth_age_ms: int = 10_000
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.max_hedge_pct <= 1.0:
+            raise InvalidInput("sizing.max_hedge_pct", "must be in 0…1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoanPolicy:
+    """What the lender does, as configured (the venue may change it)."""
+
+    liquidation_ltv: float = 0.95
+    margin_call_ltv: float = 0.85
+    poll_ms: int = 10_000
+    """How often loans are read."""
+    max_age_ms: int = 60_000
+    """A loan read longer ago is not decided on."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.margin_call_ltv < self.liquidation_ltv < 1.0:
+            raise InvalidInput("loan.liquidation_ltv", "must be below 1 and above margin_call_ltv, as ratios")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """All rules."""
+
+    levels: Levels = field(default_factory=Levels)
+    rungs: tuple[Rung, ...] = (Rung(0.30, 0.50),)
+    target: TargetPolicy = field(default_factory=TargetPolicy)
+    sweep: SweepPolicy = field(default_factory=SweepPolicy)
+    limits: Limits = field(default_factory=Limits)
+    quote: QuotePolicy = field(default_factory=QuotePolicy)
+    execution: ExecutionPolicy = field(default_factory=ExecutionPolicy)
+    sizing: SizingPolicy = field(default_factory=SizingPolicy)
+    loan: LoanPolicy = field(default_factory=LoanPolicy)
+
+    def __post_init__(self) -> None:
+        if not self.rungs:
+            raise InvalidInput("rungs", "at least one rung is needed")
+        if self.sweep.trigger_ltv > self.levels.ceiling:
+            raise InvalidInput("sweep.trigger_ltv", "must not be above the ceiling of the levels")
