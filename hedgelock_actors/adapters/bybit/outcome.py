@@ -1,0 +1,138 @@
+"""What an answer, or its absence, says about an order: one table, and `Unknown` is what remains.
+
+Source: the venue's error table. A code that is not listed says nothing about the effect, so it is Unknown; so is every
+time-out, lost connection, HTTP error and body that cannot be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from hedgelock_actors.domain.order import Accepted, CancelOutcome, Rejected, SubmitOutcome, Unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A well-formed envelope. `result` is the venue's object, `time_ms` its time when it answered."""
+
+    code: int
+    text: str
+    time_ms: int
+    result: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpFailure:
+    """An HTTP status other than 200."""
+
+    status: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoAnswer:
+    """Time-out, lost connection, or a body that is not the venue's envelope; `cause` says which."""
+
+    cause: str
+
+
+Reply = Answer | HttpFailure | NoAnswer
+
+
+class Meaning(StrEnum):
+    """What a code means for the effect of the request."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    """Before any effect; the same request would be refused again."""
+    REFUSED_FOR_NOW = "refused for now"
+    """Before any effect; the same id may be sent again later."""
+    EXISTS = "exists"
+    """The id has been used: an earlier attempt arrived."""
+    UNKNOWN = "unknown"
+
+
+def _table(rows: Mapping[Meaning, tuple[int, ...]]) -> Mapping[int, Meaning]:
+    return MappingProxyType({code: meaning for meaning, codes in rows.items() for code in codes})
+
+
+_COMMON_REFUSED = (10001, 10003, 10004, 10005, 10010, 10024, 10027)
+_COMMON_LATER = (10002, 10006, 10019, 10429)
+_COMMON_UNKNOWN = (10000, 10014, 10016, 20006, 40004, 3400214)
+
+CREATE = _table(
+    {
+        Meaning.ACCEPTED: (0,),
+        Meaning.REFUSED: (
+            *_COMMON_REFUSED,
+            *(110003, 110004, 110006, 110007, 110012, 110017, 110020, 110021, 110066, 110090, 110094),
+        ),
+        Meaning.REFUSED_FOR_NOW: _COMMON_LATER,
+        Meaning.EXISTS: (110072,),
+        Meaning.UNKNOWN: _COMMON_UNKNOWN,
+    }
+)
+# 110001 may mean "not visible yet"; 110008 and 110010 mean that the order has ended and may have fills.
+CANCEL = _table(
+    {
+        Meaning.ACCEPTED: (0,),
+        Meaning.REFUSED: (*_COMMON_REFUSED, 110008, 110010),
+        Meaning.REFUSED_FOR_NOW: _COMMON_LATER,
+        Meaning.UNKNOWN: (*_COMMON_UNKNOWN, 110001),
+    }
+)
+# 131212, 131228: not enough; 131214: the transfer id exists.
+TRANSFER = _table(
+    {
+        Meaning.ACCEPTED: (0,),
+        Meaning.REFUSED: (*_COMMON_REFUSED, 131212, 131228),
+        Meaning.REFUSED_FOR_NOW: _COMMON_LATER,
+        Meaning.EXISTS: (131214,),
+        Meaning.UNKNOWN: _COMMON_UNKNOWN,
+    }
+)
+# 148019, 148021, 148034, 148035: busy or in conflict; 148029: too little in the Funding wallet;
+# 148031: being liquidated; 148038: more than the debt.
+REPAY = _table(
+    {
+        Meaning.ACCEPTED: (0,),
+        Meaning.REFUSED: (*_COMMON_REFUSED, 148029, 148031, 148038),
+        Meaning.REFUSED_FOR_NOW: (*_COMMON_LATER, 148019, 148021, 148034, 148035),
+        Meaning.UNKNOWN: _COMMON_UNKNOWN,
+    }
+)
+
+_TOO_MANY_REQUESTS = 429
+
+
+def meaning(code: int, table: Mapping[int, Meaning] = CREATE) -> Meaning:
+    """What `code` says by `table`; Unknown when it is not there."""
+    return table.get(code, Meaning.UNKNOWN)
+
+
+def submit_outcome(reply: Reply, table: Mapping[int, Meaning] = CREATE, id_key: str = "orderId") -> SubmitOutcome:
+    """The outcome of a request that has an effect. An id that exists is adopted: Accepted, with an empty venue id."""
+    if isinstance(reply, NoAnswer):
+        return Unknown(reply.cause)
+    if isinstance(reply, HttpFailure):
+        if reply.status == _TOO_MANY_REQUESTS:
+            return Rejected(str(reply.status), "HTTP 429: system protection", retry=True)
+        return Unknown(f"HTTP {reply.status}")
+    match meaning(reply.code, table):
+        case Meaning.ACCEPTED:
+            return Accepted(str(reply.result.get(id_key, "")))
+        case Meaning.EXISTS:
+            return Accepted("")
+        case Meaning.REFUSED:
+            return Rejected(str(reply.code), reply.text, retry=False)
+        case Meaning.REFUSED_FOR_NOW:
+            return Rejected(str(reply.code), reply.text, retry=True)
+        case Meaning.UNKNOWN:
+            return Unknown(f"{reply.code} {reply.text}")
+
+
+def cancel_outcome(reply: Reply) -> CancelOutcome:
+    """The outcome of a cancel request; Rejected 110008 or 110010 means that the order has ended: query it for fills."""
+    return submit_outcome(reply, CANCEL)
