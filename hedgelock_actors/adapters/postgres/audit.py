@@ -16,7 +16,7 @@ from pathlib import Path
 
 from hedgelock_actors.adapters.chain import Head, canonical
 from hedgelock_actors.adapters.postgres.journal import PostgresJournal
-from hedgelock_actors.ports.journal import ChainBroken
+from hedgelock_actors.ports.journal import ChainBroken, Json
 
 
 class CheckpointInvalid(Exception):
@@ -81,7 +81,7 @@ async def _audit_stream(journal: PostgresJournal, stream: str, seen: Head | None
 
 def write_checkpoint(file: Path, heads: Mapping[str, Head], ts_ms: int, key: bytes) -> None:
     """Write the heads signed with HMAC-SHA256. Keep file and key away from the database's host."""
-    body = {"ts_ms": ts_ms, "heads": {name: [head.n, head.hash] for name, head in heads.items()}}
+    body: Json = {"ts_ms": ts_ms, "heads": {name: [head.n, head.hash] for name, head in heads.items()}}
     text = canonical(body)
     beside = file.with_name(file.name + ".new")
     beside.write_text(json.dumps({"body": text, "hmac": _sign(text, key)}, indent=1) + "\n", encoding="utf-8")
