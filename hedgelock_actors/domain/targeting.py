@@ -19,7 +19,7 @@ class TargetPolicy:
 
     dead_band: float = 0.05
     """Smaller changes than this share of the neutral short D/P are not traded."""
-    down_dwell_ms: int = 900_000
+    down_dwell_ms: int = 3_600_000
     """How long less must be wanted, without a break, before the target goes down."""
     max_demand_age_ms: int = 10_000
     """An older demand decides nothing."""
@@ -96,8 +96,9 @@ def decide_target(
 ) -> tuple[TargetState, TargetDecision | None]:
     """The next state, and a new target if it moves.
 
-    Up at once beyond the dead band, and by any amount when the level has risen to CRITICAL. Down only when less by
-    more than the dead band was wanted for the whole dwell. A stale demand decides nothing. Without a target yet,
+    Up at once beyond the dead band, and by any amount when the level has risen to CRITICAL. Down at once when the caps
+    have fallen below what stands by more than the dead band; else only when less by more than the dead band was wanted
+    for the whole dwell. A stale demand decides nothing. Without a target yet,
     `position_qty` (the short held now, ≥ 0) is what it is compared with, and the first decision is always stated.
     """
     if now_ms - demand.ts_ms > policy.max_demand_age_ms:
@@ -111,6 +112,9 @@ def decide_target(
     if wanted - current > band or (turned_critical and wanted > current):
         why = "critical" if turned_critical else "more protection is required"
         return _state_target(state, wanted, why, shortfall)
+    if current - cap_qty > band:
+        # A dwell here would let a rebound take the margin: on 2020-03-13 (+39 % in an hour) it liquidates the short.
+        return _state_target(state, wanted, "margin and limits no longer carry the short", shortfall)
     if current - wanted > band:
         return _maybe_down(state, wanted, current, shortfall, policy, now_ms)
     state = replace(state, lower_since_ms=None, lower_peak_qty=ZERO)
