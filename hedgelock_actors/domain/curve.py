@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -60,6 +60,41 @@ class SizingCurve:
         value = low + t * t * (3.0 - 2.0 * t) * (high - low)
         value += width * t * (1.0 - t) * ((1.0 - t) * self.slopes[i] - t * self.slopes[i + 1])
         return min(max(value, low), high)  # exact arithmetic stays inside; floating point may leave it by an ulp
+
+
+def parse_knots(raw: object) -> tuple[tuple[Knot, ...], float]:
+    """Knots and the largest share allowed, from parsed configuration.
+
+    Takes a list of knots, or `{knots: [...], max_pct: 1.0}`; a knot is `[score, share]` or `{score: …, hedge: …}`.
+
+    Raises:
+        InvalidInput: anything else. (Whether the knots make a curve, `SizingCurve.from_knots` says.)
+    """
+    max_pct: object = 1.0
+    if isinstance(raw, Mapping):
+        unknown = set(raw) - {"knots", "max_pct"}
+        if unknown or "knots" not in raw:
+            raise InvalidInput("knots_file", f"has `knots` and may have `max_pct`, not {sorted(map(str, raw))}")
+        raw, max_pct = raw["knots"], raw.get("max_pct", 1.0)
+    if not isinstance(raw, list | tuple):
+        raise InvalidInput("knots", "must be a list of [score, share] pairs")
+    largest = _number("max_pct", max_pct)
+    _check_unit("max_pct", largest)
+    return tuple(_knot(entry) for entry in raw), largest
+
+
+def _knot(entry: object) -> Knot:
+    if isinstance(entry, Mapping) and set(entry) == {"score", "hedge"}:
+        return _number("knots.score", entry["score"]), _number("knots.hedge", entry["hedge"])
+    if isinstance(entry, list | tuple) and len(entry) == 2:
+        return _number("knots.score", entry[0]), _number("knots.hedge", entry[1])
+    raise InvalidInput("knots", f"a knot is [score, share] or {{score: …, hedge: …}}, not {entry!r}")
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidInput(name, f"must be a number, not {value!r}")
+    return float(value)
 
 
 @dataclass(frozen=True, slots=True)

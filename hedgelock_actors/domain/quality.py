@@ -59,7 +59,7 @@ def implementation_shortfall(
 
 
 def markout(side: Side, price: Decimal, mid_later: Decimal) -> Decimal:
-    """p − mid(t+τ) for a sell (a buy is the mirror), USDT per coin: the side that it went to after us."""
+    """p − mid(t+τ) for a sell (a buy is the mirror), USDT per coin. Below 0 the market moved against the fill."""
     return -side.sign * (price - mid_later)
 
 
