@@ -202,8 +202,9 @@ class Driver:
             if due is None:
                 return
             if limit is not None and due >= limit:
-                if self.clock.state == HELD:
-                    self._release(due)
+                if self.clock.state == HELD and reply is not None:
+                    self._release(reply)  # nobody shall wait for a step that the start alone can make
+                    continue
                 return
             self._advance(due)
 

@@ -191,7 +191,7 @@ def build(options: ExchangeOptions) -> Launched:
     paths, funding, keys = price_paths(options), _funding(options), _keys(options)
     if "BTCUSDT" not in paths:
         raise BadOption("--prices: BTCUSDT is needed, the loans are backed by BTC")
-    exchange = Exchange(_spec(options, keys, frozenset(paths)), paths, funding, options.seed)
+    exchange = Exchange(_spec(options, keys, frozenset(paths)), paths, dict.fromkeys(paths, funding), options.seed)
     pacing, server = Pacing(options.pace_timeout_s), ExchangeServer()
     watchers = Watchers(server.on_events, server.on_tick, server.on_mapping, server.on_end)
     driver = Driver(exchange, speed, pacing, watchers)
