@@ -166,9 +166,9 @@ __all__ = [
 class ExchangeApi(Protocol):
     """The exchange as the server sees it. The implementation is `engine.Exchange(spec, price_paths, funding, seed)`.
 
-    Time only moves by `advance` (and by `request`, to its `at_ms`; an earlier one counts as now). Requests at time t see the
-    state at t, so take what is due by `advance(t)` first: a request at t first does so itself, and the events of that are
-    returned by the next `advance`. Queries read the state at `now_ms`.
+    Time only moves by `advance` (and by `request`, to its `at_ms`; an earlier one counts as now). A request at t first
+    processes what is due up to t, and the events of that are returned by the next `advance`. Queries read the state at
+    `now_ms`.
     """
 
     spec: ExchangeSpec

@@ -83,7 +83,7 @@ class Ledger:
         return exact
 
     def check(self) -> None:
-        """Raise `BrokenInvariant` unless every coin sums to zero and no wallet of a client's FUND or pledge is negative."""
+        """Raise `BrokenInvariant` unless every coin sums to zero and no FUND, pledge or transit is negative."""
         for coin, books in self._balances.items():
             require(sum(books.values(), ZERO) == ZERO, f"{coin} does not sum to zero")
             for (owner, kind), amount in books.items():

@@ -1,4 +1,4 @@
-"""Recorded prices, funding rates and scenarios from files. The only file access of the engine's side of the exchange."""
+"""Recorded prices, funding rates and scenarios from files: the only file access on the engine's side."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _check(bars: list[Bar], path: Path) -> None:
 
 
 def read_funding(path: Path, constant: Decimal = Decimal("0.0001")) -> FundingSchedule:
-    """Funding rates of a parquet file (time, rate as a fraction per interval). Raises BadPriceFile, FileNotFoundError."""
+    """Funding rates of a parquet file (time, fraction per interval). Raises BadPriceFile, FileNotFoundError."""
     table = pq.read_table(path)
     names = table.schema.names
     times = _times_ms(table[_column(names, "ts", path)].to_pylist(), path)

@@ -6,6 +6,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from random import Random
 
 from hedgelock_actors.simulator.spec import PriceTick
@@ -27,7 +28,7 @@ class Bar:
 
 def bar_length_ms(bars: Sequence[Bar]) -> int:
     """The shortest distance between neighbours (gaps make longer ones); a minute for a single bar."""
-    gaps = [b.ts_ms - a.ts_ms for a, b in zip(bars, bars[1:], strict=False)]
+    gaps = [b.ts_ms - a.ts_ms for a, b in pairwise(bars)]
     return min(gaps) if gaps else MINUTE_MS
 
 
@@ -47,7 +48,7 @@ def _corner_slots(steps: int, rng: Random) -> list[int]:
 
 
 def bar_prices(bar: Bar, steps: int, rng: Random) -> list[float]:
-    """`steps` prices (at least 4) that begin at the open, end at the close, touch both extremes and stay between them."""
+    """`steps` prices (at least 4) from open to close that touch both extremes and stay between them."""
     corners, slots = _corners(bar, rng), _corner_slots(steps, rng)
     wobble = 0.15 * (bar.high - bar.low)
     prices: list[float] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from random import Random
 
 from hedgelock_actors.simulator.prices import MINUTE_MS, Bar, BarPath
@@ -12,8 +13,8 @@ from hedgelock_actors.simulator.prices import MINUTE_MS, Bar, BarPath
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """`waypoints` are (minute, price) in rising minutes, beginning at minute 0; `noise` is the standard deviation of the
-    price around the line at the middle between two waypoints, as a fraction per √minute; `volume` is base coin a minute.
+    """`waypoints` are (minute, price) in rising minutes, beginning at minute 0; `noise` is the standard deviation of
+    one minute's return around the line, as a fraction; `volume` is base coin a minute in calm.
     """
 
     name: str
@@ -28,10 +29,10 @@ class Scenario:
         return BarPath(self.bars(seed), seed, ticks_per_minute)
 
     def bars(self, seed: int) -> list[Bar]:
-        """One-minute bars: geometric lines between the waypoints with a Brownian bridge on top, so waypoints are met."""
+        """One-minute bars: geometric lines between the waypoints with a Brownian bridge on top: waypoints are met."""
         rng = Random(seed)
         closes = [self.waypoints[0][1]]
-        for (minute, price), (end_minute, end_price) in zip(self.waypoints, self.waypoints[1:], strict=False):
+        for (minute, price), (end_minute, end_price) in pairwise(self.waypoints):
             closes += _bridge(price, end_price, end_minute - minute, self.noise, rng)
         return [self._bar(i, closes[i], closes[i + 1], rng) for i in range(len(closes) - 1)]
 
@@ -69,7 +70,7 @@ def parse_scenario(data: Mapping[str, object]) -> Scenario:
         if not isinstance(point, Mapping):
             raise ValueError(f"waypoints: {point!r} is not {{minute, price}}")
         waypoints.append((int(_number(point, "minute")), _number(point, "price")))
-    for (minute, _), (next_minute, price) in zip(waypoints, waypoints[1:], strict=False):
+    for (minute, _), (next_minute, price) in pairwise(waypoints):
         if next_minute <= minute or price <= 0:
             raise ValueError(f"waypoints: minute {next_minute} must come after {minute}, at a price above 0")
     return Scenario(

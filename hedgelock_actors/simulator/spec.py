@@ -173,7 +173,7 @@ class PricePath(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FundingSchedule:
-    """Rate per settlement (time in ms → rate), `constant` where the table is silent; due on multiples of the interval."""
+    """Rates by settlement time in ms, `constant` where the table is silent; due on multiples of the interval."""
 
     rates: Mapping[int, Decimal] = field(default_factory=dict)
     constant: Decimal = Decimal("0.0001")
