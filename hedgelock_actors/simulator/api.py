@@ -172,7 +172,11 @@ class ExchangeApi(Protocol):
     """
 
     spec: ExchangeSpec
-    faults: Faults
+
+    @property
+    def faults(self) -> Faults:
+        """Switches of a rehearsal: flip the values of the object."""
+        ...
 
     @property
     def now_ms(self) -> int:
