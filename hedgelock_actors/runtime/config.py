@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
 
@@ -23,6 +24,7 @@ DEFAULT_FILE = Path(__file__).resolve().parents[2] / "configs" / "hedgelock.yaml
 Ratio = Annotated[float, Field(gt=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
+Positive = Annotated[Decimal, Field(gt=0)]
 
 
 class ConfigError(InvalidInput):
@@ -95,8 +97,8 @@ class HedgeConfig(Section):
         RungConfig(drop=0.30, target_ltv=0.50),
     )
     dead_band: Annotated[float, Field(ge=0, le=0.5)] = 0.05
-    down_dwell_s: Seconds = 600
-    margin_rally: Annotated[float, Field(gt=0, le=3)] = 0.30
+    down_dwell_s: Seconds = 3600
+    demand_max_age_s: Annotated[float, Field(gt=0, le=600)] = 10
 
 
 class SweepConfig(Section):
@@ -105,8 +107,12 @@ class SweepConfig(Section):
     trigger_ltv: Ratio = 0.45
     target_ltv: Ratio = 0.42
     rally: Annotated[float, Field(gt=0, le=3)] = 0.30
-    max_operation_usdt: Annotated[float, Field(gt=0)] = 1_000_000
-    max_daily_usdt: Annotated[float, Field(gt=0)] = 5_000_000
+    maintenance: Annotated[float, Field(gt=0, lt=0.5)] = 0.005
+    taker_fee: Annotated[float, Field(ge=0, lt=0.05)] = 0.00055
+    worst_move: Annotated[float, Field(ge=0, lt=1)] = 0.10
+    min_operation_usdt: Positive = Decimal(10)
+    max_operation_usdt: Positive = Decimal(1_000_000)
+    max_daily_usdt: Positive = Decimal(5_000_000)
 
     @model_validator(mode="after")
     def _downwards(self) -> Self:
@@ -118,37 +124,63 @@ class SweepConfig(Section):
 class LimitsConfig(Section):
     """What no order may exceed."""
 
-    max_order_qty: Annotated[float, Field(gt=0)] = 10
-    max_position_qty: Annotated[float, Field(gt=0)] = 50
+    max_order_qty: Positive = Decimal(10)
+    max_order_notional_usdt: Positive = Decimal(1_000_000)
+    max_position_qty: Positive = Decimal(50)
+    max_position_notional_usdt: Positive = Decimal(5_000_000)
     orders_per_second: Annotated[int, Field(ge=1, le=10)] = 10
     orders_per_minute: Annotated[int, Field(ge=1, le=600)] = 20
     critical_orders_per_minute: Annotated[int, Field(ge=1, le=600)] = 40
-    max_open_orders: Annotated[int, Field(ge=1, le=500)] = 10
-    max_slippage_bps: Annotated[float, Field(gt=0, le=500)] = 50
-    price_band_bps: Annotated[float, Field(gt=0, le=2_000)] = 200
+    max_open_orders: Annotated[int, Field(ge=1, le=500)] = 20
+    max_slippage_bps: Annotated[Decimal, Field(gt=0, le=500)] = Decimal(50)
+    price_band_bps: Annotated[Decimal, Field(gt=0, le=2_000)] = Decimal(500)
+    position_max_age_s: Annotated[float, Field(gt=0, le=3_600)] = 120
 
 
 class MarketConfig(Section):
     """Which prices are believed."""
 
-    stale_after_s: Annotated[float, Field(gt=0, le=600)] = 10
+    stale_after_s: Annotated[float, Field(gt=0, le=600)] = 5
+    ahead_max_s: Annotated[float, Field(gt=0, le=60)] = 1
     jump: Ratio = 0.30
     divergence: Ratio = 0.05
+    spread: Ratio = 0.05
+
+
+class LoanConfig(Section):
+    """What the lender does, and how often it is asked."""
+
+    liquidation_ltv: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    margin_call_ltv: Annotated[float, Field(gt=0, lt=1)] = 0.85
+    poll_s: Annotated[float, Field(ge=1, le=600)] = 10
+    max_age_s: Annotated[float, Field(ge=1, le=3_600)] = 60
+
+
+class ExecutionConfig(Section):
+    """How a gap between target and position is closed."""
+
+    through_bps: Annotated[Decimal, Field(ge=0, le=500)] = Decimal(10)
+    step_bps: Annotated[Decimal, Field(ge=0, le=500)] = Decimal(10)
+    limit_attempts: Annotated[int, Field(ge=0, le=20)] = 4
+    market_attempts: Annotated[int, Field(ge=0, le=20)] = 2
+    answer_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5
+    pause_s: Annotated[float, Field(gt=0, le=60)] = 0.25
+    window_s: Annotated[float, Field(gt=0, le=600)] = 60
 
 
 class RiskConfig(Section):
     """How the loan book is spread."""
 
     shards: Annotated[int, Field(ge=1, le=64)] = 1
-    loan_poll_s: Annotated[float, Field(ge=1, le=600)] = 10
 
 
 class SizingConfig(Section):
     """The sizing service."""
 
     knots_file: Path = Path("curve_knots.yaml")
-    score_max_age_s: Annotated[float, Field(gt=0)] = 300
-    depth_max_age_s: Annotated[float, Field(gt=0)] = 30
+    score_max_age_s: Annotated[float, Field(gt=0)] = 3
+    depth_max_age_s: Annotated[float, Field(gt=0)] = 10
+    max_hedge_pct: Ratio = 1.0
 
 
 class ServicesConfig(Section):
@@ -198,6 +230,8 @@ class Config(Section):
     sweep: SweepConfig = SweepConfig()
     limits: LimitsConfig = LimitsConfig()
     market: MarketConfig = MarketConfig()
+    loan: LoanConfig = LoanConfig()
+    execution: ExecutionConfig = ExecutionConfig()
     risk: RiskConfig = RiskConfig()
     sizing: SizingConfig = SizingConfig()
     services: ServicesConfig = ServicesConfig()
