@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -71,11 +71,12 @@ def parse_knots(raw: object) -> tuple[tuple[Knot, ...], float]:
         InvalidInput: anything else. (Whether the knots make a curve, `SizingCurve.from_knots` says.)
     """
     max_pct: object = 1.0
-    if isinstance(raw, Mapping):
+    if isinstance(raw, dict):
         unknown = set(raw) - {"knots", "max_pct"}
         if unknown or "knots" not in raw:
             raise InvalidInput("knots_file", f"has `knots` and may have `max_pct`, not {sorted(map(str, raw))}")
-        raw, max_pct = raw["knots"], raw.get("max_pct", 1.0)
+        max_pct = raw.get("max_pct", 1.0)
+        raw = raw["knots"]
     if not isinstance(raw, list | tuple):
         raise InvalidInput("knots", "must be a list of [score, share] pairs")
     largest = _number("max_pct", max_pct)
@@ -84,7 +85,7 @@ def parse_knots(raw: object) -> tuple[tuple[Knot, ...], float]:
 
 
 def _knot(entry: object) -> Knot:
-    if isinstance(entry, Mapping) and set(entry) == {"score", "hedge"}:
+    if isinstance(entry, dict) and set(entry) == {"score", "hedge"}:
         return _number("knots.score", entry["score"]), _number("knots.hedge", entry["hedge"])
     if isinstance(entry, list | tuple) and len(entry) == 2:
         return _number("knots.score", entry[0]), _number("knots.hedge", entry[1])
