@@ -34,6 +34,8 @@ class MemoryJournal:
         return kept.epoch
 
     async def append(self, stream: str, epoch: int, entries: Sequence[Entry]) -> Sequence[Record]:
+        if not entries:
+            return []
         payloads = [check_entry(entry) for entry in entries]
         self._require_available()
         kept = self._streams.get(stream)
