@@ -10,7 +10,7 @@ import ccxt
 import ccxt.pro
 import pytest
 
-from tests.integration.exchange_process import Running, exchange
+from tests.integration.exchange_process import Running, eventually, exchange
 
 pytestmark = [
     pytest.mark.integration,
@@ -62,17 +62,14 @@ def test_the_synchronous_client_trades(venue: Running) -> None:
     last = client.fetch_ticker(SYMBOL)["last"]
     assert client.fetch_balance()["USDT"]["total"] > 0
     order = client.create_order(SYMBOL, "limit", "buy", 0.01, round(last * 0.995, 1))
-    assert client.fetch_open_orders(SYMBOL)[0]["id"] == order["id"]
+    assert eventually(lambda: client.fetch_open_orders(SYMBOL))[0]["id"] == order["id"]
     amended = client.edit_order(order["id"], SYMBOL, "limit", "buy", 0.02, round(last * 0.994, 1))
     assert amended["id"] == order["id"]
     client.cancel_order(order["id"], SYMBOL)
     client.create_order(SYMBOL, "market", "sell", 0.01)
-    for _ in range(100):
-        trades, positions = client.fetch_my_trades(SYMBOL), client.fetch_positions([SYMBOL])
-        if trades and positions and positions[0]["contracts"]:
-            break
-    assert trades[-1]["side"] == "sell"
-    assert positions[0]["side"] == "short"
+    assert eventually(lambda: client.fetch_my_trades(SYMBOL))[-1]["side"] == "sell"
+    held = eventually(lambda: [row for row in client.fetch_positions([SYMBOL]) if row["contracts"]])
+    assert held[0]["side"] == "short"
     assert client.fetch_order_book(SYMBOL)["bids"][0][0] < client.fetch_order_book(SYMBOL)["asks"][0][0]
     assert len(client.fetch_ohlcv(SYMBOL, "1m")) >= 1
     client.session.close()
