@@ -42,7 +42,7 @@ class MemoryCache:
 
     async def set(self, key: str, value: Mapping[str, object], ttl_s: float | None = None) -> None:
         self._require_available()
-        self._values[key] = (json.dumps(dict(value)), None if ttl_s is None else self._now_s() + ttl_s)
+        self._values[key] = (json.dumps(dict(value), allow_nan=False), None if ttl_s is None else self._now_s() + ttl_s)
 
     async def set_text(self, key: str, text: str) -> None:
         """What another program may leave under a key: any text."""
@@ -50,8 +50,9 @@ class MemoryCache:
 
     async def publish(self, channel: str, value: Mapping[str, object]) -> None:
         self._require_available()
+        text = json.dumps(dict(value), allow_nan=False)
         self.published.append((channel, dict(value)))
-        await self.publish_text(channel, json.dumps(dict(value)))
+        await self.publish_text(channel, text)
 
     async def publish_text(self, channel: str, text: str) -> None:
         """What another program may put on a channel: any text."""
