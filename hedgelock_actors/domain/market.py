@@ -73,8 +73,9 @@ class QuotePolicy:
 
     max_jump: float = 0.30
     """A move of one tick, as a ratio, that needs the agreement of index, mark and last."""
-    max_divergence: float = 0.05
-    """How far mark, index, last and mid may lie apart, as a ratio of the index."""
+    max_divergence: float = 0.10
+    """How far mark, index, last and mid may lie apart, as a ratio of the index. Real crashes have shown several percent
+    between perpetual and spot, and a hedge must still be possible then."""
     max_age_ms: int = 5_000
     max_ahead_ms: int = 1_000
     """How far a venue time may lie ahead of our clock."""
@@ -93,9 +94,9 @@ def check_quote(new: Quote, previous: Quote | None, policy: QuotePolicy, now_ms:
 
     A jump beyond `max_jump` passes only when last, mark, index and mid moved together: one print moves one of them.
     """
-    for found in (_bad_number(new), _bad_time(new, previous, policy, now_ms), _bad_book(new, policy)):
-        if found is not None:
-            return Suspect(found)
+    found = _bad_number(new) or _bad_time(new, previous, policy, now_ms) or _bad_book(new, policy)
+    if found is not None:
+        return Suspect(found)
     apart = _divergence(new)
     if apart > policy.max_divergence:
         jumped = previous is not None and _jump(new, previous) > policy.max_jump

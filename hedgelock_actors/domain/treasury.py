@@ -111,7 +111,7 @@ def plan_sweep(values: AccountValues, policy: SweepPolicy) -> SweepPlan | None:
         cash=cash,
         from_wallet=from_wallet,
         realise_qty=realise,
-        shortfall=max(ZERO, needed - from_wallet - cash - to_come),
+        shortfall=max(ZERO, min(needed, policy.max_operation_usdt) - from_wallet - cash - to_come),
         reason=f"lender LTV {values.lender_ltv:.4f} has reached {trigger:.4f}; {needed} USDT bring it to "
         f"{policy.target_ltv:.4f}",
     )
