@@ -98,6 +98,7 @@ class Connection:
         self._deliver = on_text
         self._lose = on_lost
         self._socket: _Socket | None = None
+        self._core: websocket.WebSocket | None = None
         self._posted = 0
         self._taken = 0
         self._open = False
@@ -116,6 +117,7 @@ class Connection:
         except TimeoutError:
             self._closed = True
             raise ConnectionFailed(f"no connection within {_CONNECT_TIMEOUT_S:.0f} s") from None
+        self._core = self._socket.ws.sock
         self._open = True
         if not self.alive:
             raise ConnectionFailed(self._socket.last_error)
@@ -164,6 +166,8 @@ class Connection:
             socket.exit()
         except (websocket.WebSocketException, OSError):
             pass  # it was on its way down already
+        if self._core is not None:
+            self._core.shutdown()  # the library leaves the descriptor open when the other side closed first
         self._call(_settle, done, None)
 
     def _post_text(self, text: str) -> None:

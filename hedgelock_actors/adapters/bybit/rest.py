@@ -92,6 +92,7 @@ class RestClient:
         self._clock = clock
         self._window_ms = window_ms
         self._local = threading.local()
+        self._opened: list[_SignedHttp] = []
         self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="bybit-rest")
 
     async def call(self, method: str, **params: str | int | bool | None) -> Reply:
@@ -118,8 +119,10 @@ class RestClient:
                 raise VenueError(f"{method}: {reply.cause}")
 
     def close(self) -> None:
-        """Let running calls end by themselves and take no more."""
+        """Let running calls end by themselves, take no more, and release the connections."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        for http in self._opened:
+            http.client.close()
 
     def _call(self, method: str, params: Params) -> Reply:
         try:
@@ -138,9 +141,9 @@ class RestClient:
         http = getattr(self._local, "http", None)
         now = time.monotonic()
         if http is None:
-            http = self._local.http = _SignedHttp(
-                self._endpoints, self._credentials, self._clock.now_ms, self._window_ms
-            )
+            http = _SignedHttp(self._endpoints, self._credentials, self._clock.now_ms, self._window_ms)
+            self._local.http = http
+            self._opened.append(http)
         elif now - self._local.used_s > _IDLE_RECONNECT_S:
             http.client.close()
         self._local.used_s = now
