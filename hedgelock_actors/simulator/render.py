@@ -37,7 +37,7 @@ def rate(value: Decimal) -> str:
 
 
 def order(view: OrderView) -> Json:
-    """An order as REST realtime and history show it."""
+    """An order as REST realtime shows it."""
     return {
         "orderId": view.order_id,
         "orderLinkId": view.order_link_id,
@@ -79,12 +79,19 @@ def order(view: OrderView) -> Json:
         "tpLimitPrice": "",
         "slLimitPrice": "",
         "placeType": "",
-        "slippageToleranceType": view.slippage_tolerance_type or "UNKNOWN",
-        "slippageTolerance": text(view.slippage_tolerance),
         "createdTime": str(view.created_ms),
         "updatedTime": str(view.updated_ms),
-        "extraFees": "",
         "cumFeeDetail": {"USDT": text(view.cum_exec_fee)} if view.cum_exec_fee else {},
+    }
+
+
+def past_order(view: OrderView) -> Json:
+    """An order as REST history shows it."""
+    return {
+        **order(view),
+        "slippageToleranceType": view.slippage_tolerance_type or "UNKNOWN",
+        "slippageTolerance": text(view.slippage_tolerance),
+        "extraFees": "",
         "rpiTakerAccess": False,
         "rpiMatchedQty": "0",
     }
@@ -92,14 +99,13 @@ def order(view: OrderView) -> Json:
 
 def order_push(view: OrderView) -> Json:
     """An order as the private stream pushes it."""
-    shared = order(view)
-    del shared["extraFees"]
     return {
         "category": "linear",
-        **shared,
-        "leavesValue": text(view.leaves_value),
+        **order(view),
         "closedPnl": text(view.closed_pnl),
         "feeCurrency": "",
+        "rpiTakerAccess": False,
+        "rpiMatchedQty": "0",
     }
 
 

@@ -103,7 +103,7 @@ async def _history(call: Call) -> Answer:
     if status:
         rows = [row for row in rows if row.order_status == status]
     kept, cursor = page(call, rows, lambda row: row.created_ms)
-    return _listing(kept, cursor)
+    return Answer({"list": [render.past_order(row) for row in kept], "nextPageCursor": cursor, "category": "linear"})
 
 
 async def _executions(call: Call) -> Answer:
