@@ -163,6 +163,8 @@ class AccountState(Message):
     target_short_qty: Decimal
     loan: LoanChanged | None
     level: RiskLevel
+    lender_price: Decimal
+    """What the lender values the collateral at now: the lower of last and index."""
 
 
 class LoanTouched(Message):

@@ -1,0 +1,104 @@
+"""The executions of one symbol: each journalled once under its exec id, and only then counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+
+from hedgelock_actors.actor import JournalStream
+from hedgelock_actors.codec import execution_from, execution_payload
+from hedgelock_actors.domain.money import ZERO
+from hedgelock_actors.domain.order import Side
+from hedgelock_actors.domain.position import Execution, PositionFold
+from hedgelock_actors.ports.journal import Entry, Record
+from hedgelock_actors.ports.venue import PositionView
+
+OPENING = "Opening"
+OVERLAP_MS = 60_000
+
+
+class ExecutionLedger:
+    """A position as the sum of what happened since an opening position that was taken over once."""
+
+    def __init__(self, stream: JournalStream, account: str, symbol: str, kind: str) -> None:
+        self.kind = kind
+        self.fold = PositionFold(symbol)
+        self.opened_ms: int | None = None
+        self._stream = stream
+        self._account = account
+        self._symbol = symbol
+        self._last_ms = 0
+
+    def replay(self, record: Record) -> Execution | None:
+        """Fold one journal record, when it is an execution or the opening."""
+        if record.entry.kind not in (self.kind, "opening"):
+            return None
+        execution = execution_from(record.entry.payload)
+        self._take(execution)
+        return execution
+
+    async def open_with(self, position: PositionView, before_ms: int) -> None:
+        """Take over what the account holds at the very first start; `before_ms` lies before the position was asked for.
+
+        Raises JournalUnavailable, StaleEpoch.
+        """
+        opening = Execution(
+            symbol=self._symbol,
+            exec_id="opening",
+            order_id="",
+            order_link_id="",
+            side=Side.BUY if position.signed_qty > ZERO else Side.SELL,
+            qty=abs(position.signed_qty),
+            price=position.entry_price,
+            fee=ZERO,
+            exec_type=OPENING,
+            is_maker=False,
+            ts_ms=before_ms - 1,
+            closed_size=ZERO,
+            create_type="",
+        )
+        await self._stream.append(self._entry("opening", opening))
+        self._take(opening)
+
+    async def book(self, executions: Iterable[Execution]) -> Sequence[Execution]:
+        """Journal what is new, then count it; returns the new ones in time order.
+
+        Raises JournalUnavailable (nothing is counted then), StaleEpoch.
+        """
+        if self.opened_ms is None:
+            return ()
+        unseen = {one.exec_id: one for one in executions if self._is_new(one)}
+        new = sorted(unseen.values(), key=lambda one: one.order_key)
+        if new:
+            await self._stream.append(*(self._entry(self.kind, one) for one in new))
+            for one in new:
+                self._take(one)
+        return new
+
+    def since_ms(self) -> int:
+        """From when on executions are to be asked for: the last known one, with an overlap."""
+        opened = self.opened_ms or 0
+        return max(opened, self._last_ms - OVERLAP_MS)
+
+    def differs_from(self, signed_qty: Decimal) -> bool:
+        """Whether the venue says another position than the fold."""
+        return self.fold.signed_qty != signed_qty
+
+    def _is_new(self, execution: Execution) -> bool:
+        early = self.opened_ms is not None and execution.ts_ms < self.opened_ms
+        return execution.symbol == self._symbol and execution.exec_id not in self.fold.keys and not early
+
+    def _take(self, execution: Execution) -> None:
+        if execution.exec_type == OPENING:
+            self.opened_ms = execution.ts_ms + 1
+        self.fold = self.fold.apply(execution)
+        self._last_ms = max(self._last_ms, execution.ts_ms)
+
+    def _entry(self, kind: str, execution: Execution) -> Entry:
+        return Entry(
+            kind=kind,
+            key=execution.exec_id,
+            ts_ms=execution.ts_ms,
+            account=self._account,
+            payload=execution_payload(execution),
+        )

@@ -1,0 +1,298 @@
+"""What the order router knows: intents, orders and how they add up. A fold of its journal and of what it hears.
+
+Nothing here waits or decides; the journal's records and the live events go through the same methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from types import MappingProxyType
+
+from hedgelock_actors.codec import (
+    Payload,
+    amount,
+    integer,
+    outcome_from,
+    request_from,
+    text,
+    view_from,
+)
+from hedgelock_actors.domain.limits import Intent, Working, working_of
+from hedgelock_actors.domain.money import ZERO
+from hedgelock_actors.domain.order import OrderRequest, OrderState, OrderView, Side, SubmitOutcome, Unknown
+from hedgelock_actors.domain.position import Execution
+from hedgelock_actors.ports.journal import Record
+
+SETTLED_KEPT = 2_000
+"""Orders remembered after they are settled, for the view and for late news."""
+LINKS_KEPT = 50_000
+GAPS_KEPT = 1_000
+MINUTE_MS = 60_000
+REALISE_ATTEMPTS = 5
+
+
+@dataclass(slots=True)
+class IntentBook:
+    """One decision and the orders that carry it out."""
+
+    intent_id: str
+    side: Side
+    qty: Decimal
+    realise_id: str = ""
+    links: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Tracked:
+    """One order, with when it was sent and when it is to be looked for next."""
+
+    state: OrderState
+    sends: int = 0
+    answers: int = 0
+    sent_ms: int = 0
+    quote_ms: int = 0
+    """Time of the price it was last sent at."""
+    look_ms: int = 0
+    looks: int = 0
+    told: bool = False
+    """The alert about its being unresolved was given."""
+
+    @property
+    def link(self) -> str:
+        """Its id at the venue."""
+        return self.state.request.order_link_id
+
+    @property
+    def settled(self) -> bool:
+        """Closed, and all its fills are in the position."""
+        return self.state.terminal and self.state.outstanding_qty == ZERO
+
+    @property
+    def unresolved(self) -> bool:
+        """Handed to the venue, and the venue has not said a word about the order itself."""
+        return self.state.from_view is None and not self.state.terminal
+
+
+@dataclass(slots=True)
+class Realise:
+    """A request to close and re-open `qty`."""
+
+    request_id: str
+    qty: Decimal
+    done: bool = False
+
+
+class RouterBook:
+    """Mutable, owned by one worker."""
+
+    def __init__(self, account: str, symbol: str) -> None:
+        self.account = account
+        self.symbol = symbol
+        self.orders: dict[str, Tracked] = {}
+        self.intents: dict[str, IntentBook] = {}
+        self.realises: dict[str, Realise] = {}
+        self.gaps: dict[int, int] = {}
+        """Target version → number of gaps decided under it."""
+        self.known_links: dict[str, None] = {}
+        """Ids of our orders, oldest first; longer remembered than the orders themselves."""
+        self.sent_ms: list[int] = []
+
+    # ------------------------------------------------------------ facts, from the journal or as they happen
+
+    def replay(self, record: Record) -> None:
+        """Fold one journal record."""
+        payload, ts_ms = record.entry.payload, record.entry.ts_ms
+        match record.entry.kind:
+            case "intent":
+                self.decide(payload)
+                self.sending(request_from(payload), ts_ms)
+            case "resend":
+                self.sending(request_from(payload), ts_ms)
+            case "outcome":
+                self.answered(text(payload, "order_link_id"), outcome_from(payload))
+            case "absent":
+                self.absent(text(payload, "order_link_id"), text(payload, "why"))
+            case "order":
+                self.heard(view_from(payload))
+            case "realise":
+                self.realise(text(payload, "request_id"), amount(payload, "qty"))
+            case "realise_done":
+                self.realise_done(text(payload, "request_id"))
+            case _:
+                pass
+
+    def replayed(self) -> None:
+        """After the last record: a send without an answer may or may not have reached the venue."""
+        for tracked in self.orders.values():
+            if tracked.sends > tracked.answers:
+                tracked.answers = tracked.sends
+                tracked.state = tracked.state.apply_outcome(Unknown("no answer was journalled"))
+
+    def decide(self, payload: Payload) -> None:
+        """A decision stands behind an order; a known one stays as it was."""
+        intent_id = text(payload, "intent_id")
+        if intent_id not in self.intents:
+            self.intents[intent_id] = IntentBook(
+                intent_id=intent_id,
+                side=Side(text(payload, "side")),
+                qty=amount(payload, "intent_qty"),
+                realise_id=text(payload, "realise_id"),
+            )
+            if not text(payload, "realise_id"):
+                version, gap = integer(payload, "target_version"), integer(payload, "gap")
+                self.gaps[version] = max(self.gaps.get(version, 0), gap + 1)
+
+    def sending(self, request: OrderRequest, now_ms: int) -> Tracked:
+        """The order is about to be handed to the venue (again)."""
+        link = request.order_link_id
+        tracked = self.orders.get(link)
+        if tracked is None:
+            tracked = self.orders[link] = Tracked(OrderState(request=request))
+            self.intents[request.intent_id].links.append(link)
+            self.known_links[link] = None
+        tracked.sends += 1
+        tracked.sent_ms = now_ms
+        tracked.look_ms = now_ms + 1_000
+        self.sent_ms = [sent for sent in self.sent_ms if now_ms - sent < MINUTE_MS]
+        self.sent_ms.append(now_ms)
+        return tracked
+
+    def answered(self, link: str, outcome: SubmitOutcome) -> None:
+        """The venue's answer to a send."""
+        tracked = self.orders.get(link)
+        if tracked is not None:
+            tracked.answers += 1
+            tracked.state = tracked.state.apply_outcome(outcome)
+
+    def absent(self, link: str, why: str) -> None:
+        """The order never left us."""
+        tracked = self.orders.get(link)
+        if tracked is not None:
+            tracked.answers = tracked.sends
+            tracked.state = tracked.state.prove_absent(why)
+
+    def heard(self, view: OrderView) -> bool:
+        """The venue's word about an order; True when it is one of ours and told something new."""
+        tracked = self.orders.get(view.order_link_id)
+        if tracked is None:
+            return False
+        before = tracked.state
+        tracked.state = before.apply_view(view)
+        return tracked.state != before
+
+    def executed(self, execution: Execution) -> None:
+        """A fill; the position itself is folded elsewhere."""
+        tracked = self.orders.get(execution.order_link_id)
+        if tracked is not None and not execution.is_funding:
+            tracked.state = tracked.state.apply_execution(execution.exec_id, execution.qty)
+
+    def realise(self, request_id: str, qty: Decimal) -> None:
+        """Hear of a request to realise profit."""
+        self.realises.setdefault(request_id, Realise(request_id, qty))
+
+    def realise_done(self, request_id: str) -> None:
+        """It is finished, wholly or as far as it went."""
+        if request_id in self.realises:
+            self.realises[request_id].done = True
+
+    def forget_old(self) -> None:
+        """Keep memory bounded: drop the oldest settled orders, and intents without orders."""
+        for link in list(self.known_links)[: max(0, len(self.known_links) - LINKS_KEPT)]:
+            del self.known_links[link]
+        for version in sorted(self.gaps)[: max(0, len(self.gaps) - GAPS_KEPT)]:
+            del self.gaps[version]
+        excess = len(self.orders) - SETTLED_KEPT
+        if excess <= 0:
+            return
+        old = [link for link, tracked in self.orders.items() if tracked.settled][:excess]
+        for link in old:
+            intent_id = self.orders.pop(link).state.request.intent_id
+            intent = self.intents.get(intent_id)
+            if intent is not None and all(one not in self.orders for one in intent.links):
+                del self.intents[intent_id]
+
+    # ------------------------------------------------------------ how it adds up
+
+    def unsettled(self) -> list[Tracked]:
+        """Orders that may still add to the position."""
+        return [tracked for tracked in self.orders.values() if not tracked.settled]
+
+    def working(self, without: str = "") -> Working:
+        """The worst case of all unsettled orders, one of them left out on request."""
+        return working_of(
+            tracked.state for tracked in self.unsettled() if tracked.state.request.order_link_id != without
+        )
+
+    def committed(self, intent: IntentBook) -> Decimal:
+        """Filled, plus the worst case of what may still fill."""
+        states = (self.orders[link].state for link in intent.links if link in self.orders)
+        return sum((state.cum_qty + state.worst_case_qty for state in states), ZERO)
+
+    def filled(self, intent: IntentBook) -> Decimal:
+        """Filled so far."""
+        return sum((self.orders[link].state.cum_qty for link in intent.links if link in self.orders), ZERO)
+
+    def alive(self, intent: IntentBook) -> bool:
+        """An attempt of the intent is not over yet."""
+        return any(not self.orders[link].settled for link in intent.links if link in self.orders)
+
+    def intent_view(self, intent_id: str) -> MappingProxyType[str, Intent]:
+        """One intent with what its attempts have committed, as the limits see it."""
+        intent = self.intents.get(intent_id)
+        if intent is None:
+            return MappingProxyType({})
+        requests = [self.orders[link].state.request for link in intent.links if link in self.orders]
+        seen = Intent(
+            side=intent.side,
+            qty=intent.qty,
+            committed_qty=self.committed(intent),
+            attempts=frozenset(request.attempt for request in requests),
+        )
+        return MappingProxyType({intent_id: seen})
+
+    def latest_intent(self, prefix: str, version: int, side: Side) -> IntentBook | None:
+        """The newest gap intent under a target version, if it is on this side."""
+        intent = self.intents.get(gap_intent_id(prefix, version, self.gaps.get(version, 0) - 1))
+        return intent if intent is not None and intent.side is side else None
+
+    def pending_realise(self) -> Realise | None:
+        """The oldest request that is not finished."""
+        return next((one for one in self.realises.values() if not one.done), None)
+
+    def summary(self, limit: int = 50) -> list[Mapping[str, object]]:
+        """The newest orders, for people."""
+        newest = list(self.orders.values())[-limit:]
+        return [_order_summary(tracked) for tracked in reversed(newest)]
+
+
+def gap_intent_id(prefix: str, version: int, gap: int) -> str:
+    """The intent to close the n-th gap under a target version: a pure function of the decision."""
+    return f"{prefix}:t{version}:g{gap}"
+
+
+def realise_intent_id(prefix: str, request_id: str) -> str:
+    """The intent to realise profit."""
+    return f"{prefix}:realise:{request_id}"
+
+
+def with_price(request: OrderRequest, price: Decimal, qty: Decimal) -> OrderRequest:
+    """The same attempt under the same id at today's price, for not more than before."""
+    return replace(request, price=price, qty=min(request.qty, qty))
+
+
+def _order_summary(tracked: Tracked) -> Mapping[str, object]:
+    state = tracked.state
+    return {
+        "order_link_id": state.request.order_link_id,
+        "intent_id": state.request.intent_id,
+        "attempt": state.request.attempt,
+        "side": state.request.side.value,
+        "qty": str(state.request.qty),
+        "price": None if state.request.price is None else str(state.request.price),
+        "reduce_only": state.request.reduce_only,
+        "status": state.status.value,
+        "filled": str(state.cum_qty),
+        "sent_ms": tracked.sent_ms,
+    }

@@ -1,0 +1,88 @@
+"""What the order router's worker takes in, one at a time; and which of it replaces what still waits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from hedgelock_actors.domain.messages import (
+    AnyMessage,
+    FeedStale,
+    RealiseProfit,
+    SetTarget,
+    Tick,
+    TradingStateChanged,
+)
+from hedgelock_actors.domain.order import OrderView
+from hedgelock_actors.domain.position import Execution
+from hedgelock_actors.ports.venue import PositionView, PrivateEvent, StreamLost, StreamRestored
+
+
+@dataclass(frozen=True, slots=True)
+class Recover:
+    """Begin, or begin again what failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """Time has passed, and what was due has been asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderSought:
+    """The venue was asked about an order; None: it shows nothing, which is no evidence of absence."""
+
+    link: str
+    view: OrderView | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionsRead:
+    """Executions by query."""
+
+    executions: tuple[Execution, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PositionRead:
+    """The venue's position by query, and what our fold was when it was asked."""
+
+    position: PositionView
+    fold_before: Decimal
+
+
+RouterEvent = (
+    Tick
+    | FeedStale
+    | SetTarget
+    | RealiseProfit
+    | TradingStateChanged
+    | OrderView
+    | Execution
+    | StreamLost
+    | StreamRestored
+    | Recover
+    | Beat
+    | OrderSought
+    | ExecutionsRead
+    | PositionRead
+)
+
+
+def event_of(heard: AnyMessage | PrivateEvent, account: str, symbol: str) -> tuple[RouterEvent, str | None] | None:
+    """The event for the router of one account and symbol, with its conflation key; None when it is not for it."""
+    match heard:
+        case Tick() | FeedStale():
+            return (heard, "price") if heard.symbol == symbol else None
+        case SetTarget():
+            return (heard, "target") if (heard.account, heard.symbol) == (account, symbol) else None
+        case RealiseProfit():
+            return (heard, None) if (heard.account, heard.symbol) == (account, symbol) else None
+        case TradingStateChanged():
+            return (heard, "trading")
+        case OrderView() | Execution():
+            return (heard, None) if heard.symbol == symbol else None
+        case StreamLost() | StreamRestored():
+            return (heard, None)
+        case _:
+            return None
