@@ -16,7 +16,7 @@ from hedgelock_actors.simulator.instruments import tier_of
 from hedgelock_actors.simulator.ledger import unified
 from hedgelock_actors.simulator.market import Market
 from hedgelock_actors.simulator.position import Position
-from hedgelock_actors.simulator.words import ZERO
+from hedgelock_actors.simulator.words import ZERO, Side
 
 STABLE = ("USDT", "USDC")
 OUT_OF_BOUNDS = Decimal(99_999_999)
@@ -95,23 +95,26 @@ def position_margin(core: Core, account: Account, market: Market, position: Posi
 
 
 def order_margin(
-    core: Core, account: Account, market: Market, extra_buy: Decimal = ZERO, extra_sell: Decimal = ZERO
+    core: Core, account: Account, market: Market, more: tuple[Side, int, Decimal] | None = None
 ) -> Decimal:
-    """Margin of live opening orders: the dearer side, after what only closes the position. `extra_*` is value in USDT
-    of an order not yet placed.
+    """Margin of live opening orders: the dearer side, after the lots that only close the position. `more` is an order
+    not yet placed: side, lots, value in USDT.
     """
-    position = account.positions[market.symbol]
-    buy, sell = extra_buy, extra_sell
+    wanted: dict[Side, tuple[int, Decimal]] = {"Buy": (0, ZERO), "Sell": (0, ZERO)}
+    if more is not None:
+        wanted[more[0]] = (more[1], more[2])
     for order in account.live_of(market.symbol):
         if not order.reduce_only:
-            value = market.units.value(order.price_ticks, order.left)
-            if order.side == "Buy":
-                buy += value
-            else:
-                sell += value
-    held = market.units.qty(abs(position.lots)) * market.mark
-    opening = max(buy - (held if position.lots < 0 else ZERO), sell - (held if position.lots > 0 else ZERO), ZERO)
-    return opening * (1 / account.leverage[market.symbol] + core.spec.taker_fee)
+            lots, value = wanted[order.side]
+            wanted[order.side] = (lots + order.left, value + market.units.value(order.price_ticks, order.left))
+    held = account.positions[market.symbol].lots
+    dearer = max(_opening(*wanted["Buy"], closing=max(0, -held)), _opening(*wanted["Sell"], closing=max(0, held)))
+    return dearer * (1 / account.leverage[market.symbol] + core.spec.taker_fee)
+
+
+def _opening(lots: int, value: Decimal, closing: int) -> Decimal:
+    """The part of the orders' value that opens, when the first `closing` lots only close."""
+    return value * (lots - closing) / lots if lots > closing else ZERO
 
 
 def wallet_usd(core: Core, account: Account) -> tuple[Decimal, Decimal]:

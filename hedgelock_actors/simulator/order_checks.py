@@ -13,7 +13,7 @@ from hedgelock_actors.simulator.margin import account_margin, order_margin
 from hedgelock_actors.simulator.market import Market
 from hedgelock_actors.simulator.order import Order
 from hedgelock_actors.simulator.orders import band_ticks
-from hedgelock_actors.simulator.words import ZERO
+from hedgelock_actors.simulator.words import Side
 
 LINK_ID = re.compile(r"[A-Za-z0-9_-]{1,36}")
 NOT_FOUND = "order not exists or too late to cancel"
@@ -53,7 +53,7 @@ def check_place(core: Core, account: Account, command: PlaceOrder) -> Accepted:
         raise Refusal(110094, f"Order does not meet minimum order value {market.instrument.min_notional}USDT")
     _check_count(account, market, command)
     if not command.reduce_only:
-        _check_margin(core, account, market, command.side == "Buy", market.units.value(price, lots))
+        _check_margin(core, account, market, command.side, lots, market.units.value(price, lots))
     return Accepted(lots=lots, price_ticks=price, trigger_ticks=trigger)
 
 
@@ -159,12 +159,11 @@ def _check_count(account: Account, market: Market, command: PlaceOrder) -> None:
         raise Refusal(110020, "Not allowed to have more than 500 active orders")
 
 
-def _check_margin(core: Core, account: Account, market: Market, buy: bool, value: Decimal) -> None:
+def _check_margin(core: Core, account: Account, market: Market, side: Side, lots: int, value: Decimal) -> None:
     """What the order would add to the initial margin must be free now."""
     state = account_margin(core, account)
-    extra = order_margin(core, account, market, value if buy else ZERO, ZERO if buy else value)
-    more = extra - order_margin(core, account, market)
-    if more > 0 and state.initial + more > state.balance:
+    extra = order_margin(core, account, market, (side, lots, value)) - order_margin(core, account, market)
+    if extra > 0 and state.initial + extra > state.balance:
         raise Refusal(110007, NO_ROOM)
 
 
@@ -193,7 +192,7 @@ def check_amend(core: Core, account: Account, command: AmendOrder) -> Order:
         raise Refusal(10001, "The order remains unchanged as the parameters entered match the existing ones.")
     added = market.units.value(price, lots) - market.units.value(order.price_ticks, order.lots)
     if added > 0 and not order.reduce_only:
-        _check_margin(core, account, market, order.side == "Buy", added)
+        _check_margin(core, account, market, order.side, max(0, lots - order.lots), added)
     return order
 
 
