@@ -138,7 +138,8 @@ def _needed(values: AccountValues, policy: SweepPolicy) -> Decimal:
     )
     # The lender's own number may be the worse one (its price is older or lower): T/λ of the debt may stay.
     theirs = float(values.debt) * (1.0 - policy.target_ltv / values.lender_ltv)
-    return min(values.debt, round_to_step(dec(max(ours, theirs)), CENT, "up"))
+    # Noise of the floating point below a millionth must not cost a cent.
+    return min(values.debt, round_to_step(dec(round(max(ours, theirs), 6)), CENT, "up"))
 
 
 def _kept_margin(values: AccountValues, policy: SweepPolicy) -> Decimal:

@@ -1,0 +1,244 @@
+"""The gate: each limit is reached by a test, and only the gate approves."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from hedgelock_actors.domain.errors import InvalidInput, InvariantBroken
+from hedgelock_actors.domain.limits import (
+    CHECKS,
+    Approved,
+    GateContext,
+    Intent,
+    Limits,
+    Refused,
+    Working,
+    approve,
+    working_of,
+)
+from hedgelock_actors.domain.loan import RiskLevel
+from hedgelock_actors.domain.order import OrderRequest, OrderState, OrderStatus, Side
+from hedgelock_actors.domain.refusal import RefusalCode
+from hedgelock_actors.domain.trading_state import TradingMode, TradingState
+from tests.unit.domain.make import BTC, NOW, gate, quote, request, view
+
+D = Decimal
+C = RefusalCode
+LIMITS = Limits()
+BUYING = ("intent-1", Intent(side=Side.BUY, qty=D(100)))
+SHORT = D(-5)
+
+
+def buy(qty: str = "1", price: str | None = "60060") -> OrderRequest:
+    return request(qty, Side.BUY, price)
+
+
+def intents(**changes: object) -> GateContext:
+    plain = Intent(side=Side.SELL, qty=D(100))
+    return gate(("intent-1", replace(plain, **changes)))  # type: ignore[arg-type]
+
+
+def mode(which: TradingMode, epoch: int = 0) -> TradingState:
+    return TradingState(which, epoch, "drill")
+
+
+# One case per limit; "the other side" of most limits is the plain order of `test_a_plain_order_is_approved`.
+CASES: dict[RefusalCode, tuple[OrderRequest, GateContext, Limits]] = {
+    C.WRONG_ENVIRONMENT: (request(), gate(environment="mainnet"), LIMITS),
+    C.SYMBOL_NOT_ALLOWED: (request(symbol="DOGEUSDT"), gate(), LIMITS),
+    C.WRONG_ACCOUNT: (request(account="other"), gate(), LIMITS),
+    C.NOT_THE_WRITER: (request(), gate(writer=False), LIMITS),
+    C.HALTED: (buy(), gate(BUYING, position_qty=SHORT, trading=mode(TradingMode.HALTED)), LIMITS),
+    C.REDUCE_ONLY: (request(), gate(trading=mode(TradingMode.REDUCE_ONLY)), LIMITS),
+    C.OLD_EPOCH: (request(), gate(trading=mode(TradingMode.ACTIVE, 3), epoch=2), LIMITS),
+    C.NOT_RECONCILED: (request(), gate(reconciled=False), LIMITS),
+    C.QUOTE_MISSING: (request(), gate(quote=None), LIMITS),
+    C.QUOTE_STALE: (request(), gate(quote=quote(ts_ms=NOW - 5_001)), LIMITS),
+    C.POSITION_STALE: (request(), gate(position_ms=NOW - 120_001), LIMITS),
+    C.UNKNOWN_INTENT: (request(intent_id="nobody"), gate(), LIMITS),
+    C.DUPLICATE: (request(), intents(attempts=frozenset({0})), LIMITS),
+    C.OVER_INTENT: (request("1"), intents(qty=D("1.5"), committed_qty=D("0.501")), LIMITS),
+    C.WRONG_DIRECTION: (request("1", Side.BUY, "60060", reduce_only=False), gate(BUYING, position_qty=SHORT), LIMITS),
+    C.NET_LONG: (buy("1"), gate(BUYING, position_qty=SHORT, working=Working(buy_qty=D("4.001"))), LIMITS),
+    C.LOT_SIZE: (request("1.0005"), gate(), LIMITS),
+    C.TICK_SIZE: (request(price="59940.05"), gate(), LIMITS),
+    C.BELOW_VENUE_MIN_QTY: (request("0.001"), gate(instrument=replace(BTC, min_qty=D("0.002"))), LIMITS),
+    C.ABOVE_VENUE_MAX_QTY: (request("3"), gate(instrument=replace(BTC, max_qty=D(2))), LIMITS),
+    C.BELOW_VENUE_MIN_NOTIONAL: (request("0.001"), gate(instrument=replace(BTC, min_notional=D(100))), LIMITS),
+    C.ORDER_QTY: (request("10.001"), gate(), LIMITS),
+    C.ORDER_NOTIONAL: (request("10"), gate(), replace(LIMITS, max_order_notional_usdt=D(599_999))),
+    C.SLIPPAGE: (request(price="59699.9"), gate(), LIMITS),
+    C.PRICE_BAND_MARK: (request(price="63000.1"), gate(), LIMITS),
+    C.PRICE_BAND_LAST_GOOD: (request(), gate(last_good_price=D(63_100)), LIMITS),
+    C.POSITION_QTY: (
+        request("1"), gate(position_qty=D(-45), working=Working(sell_qty=D("4.001"), count=1)), LIMITS
+    ),
+    C.POSITION_NOTIONAL: (
+        request("1"), gate(position_qty=SHORT), replace(LIMITS, max_position_notional_usdt=D(359_999))
+    ),
+    C.OPEN_ORDERS: (request(), gate(working=Working(count=20)), LIMITS),
+    C.ORDERS_PER_SECOND: (request(), gate(recent_order_ms=(NOW - 999,) * 10), LIMITS),
+    C.ORDERS_PER_MINUTE: (request(), gate(recent_order_ms=(NOW - 59_999,) * 20), LIMITS),
+}  # fmt: skip
+
+
+def code_of(made: OrderRequest, ctx: GateContext, limits: Limits = LIMITS) -> RefusalCode | None:
+    found = approve(made, ctx, limits)
+    return found.code if isinstance(found, Refused) else None
+
+
+def test_a_plain_order_is_approved() -> None:
+    found = approve(request(), gate(epoch=4), LIMITS)
+    assert isinstance(found, Approved)
+    assert (found.request, found.approved_ms, found.epoch) == (request(), NOW, 4)
+
+
+@pytest.mark.parametrize("code", list(RefusalCode))
+def test_every_limit_refuses_with_its_code_and_numbers(code: RefusalCode) -> None:
+    found = approve(*CASES[code])
+    assert isinstance(found, Refused)
+    assert found.code is code
+    assert found.detail
+
+
+def test_every_code_is_checked_once_and_explained() -> None:
+    assert sorted(code for code, _ in CHECKS) == sorted(RefusalCode)
+    assert set(CASES) == set(RefusalCode)
+    assert all(code.doc.endswith(".") for code in RefusalCode)
+
+
+# ---------------------------------------------------------------- the approval itself
+
+
+def test_nothing_else_makes_an_approval() -> None:
+    with pytest.raises(InvariantBroken):
+        Approved(request(), NOW, 0, object())
+
+
+def test_an_approval_cannot_be_changed_copied_or_carried_away() -> None:
+    found = approve(request(), gate(), LIMITS)
+    assert isinstance(found, Approved)
+    with pytest.raises(InvariantBroken):
+        pickle.dumps(found)
+    with pytest.raises(InvariantBroken):
+        copy.copy(found)
+    with pytest.raises((ValueError, TypeError)):
+        replace(found, request=request("2"))
+    with pytest.raises(AttributeError):
+        found.request = request("2")  # type: ignore[misc]
+
+
+# ---------------------------------------------------------------- limits reached exactly
+
+
+@pytest.mark.parametrize(
+    ("made", "ctx"),
+    [
+        (request("10"), gate()),
+        (request(price="59700"), gate()),
+        (request(price="63000"), gate()),
+        (request("1"), gate(position_qty=D(-45), working=Working(sell_qty=D(4), count=1))),
+        (request(), gate(working=Working(count=19))),
+        (request(), gate(recent_order_ms=(NOW - 1_000,) * 19)),
+        (request(), gate(recent_order_ms=(NOW - 60_000,) * 100)),
+        (request(), gate(quote=quote(ts_ms=NOW - 5_000))),
+        (request("1"), intents(qty=D("1.5"), committed_qty=D("0.5"))),
+        (buy("1"), gate(BUYING, position_qty=SHORT, working=Working(buy_qty=D(4)))),
+        (request(price=None), gate()),
+        (buy(price=None), gate(BUYING, position_qty=SHORT)),
+    ],
+)
+def test_a_limit_may_be_reached_and_not_passed(made: OrderRequest, ctx: GateContext) -> None:
+    assert code_of(made, ctx) is None
+
+
+def test_a_buy_is_held_to_the_same_slippage_from_above() -> None:
+    held = gate(BUYING, position_qty=SHORT)
+    assert code_of(buy(price="60300"), held) is None
+    assert code_of(buy(price="60300.1"), held) is C.SLIPPAGE
+
+
+def test_a_market_order_has_its_own_venue_maximum() -> None:
+    ctx = gate(instrument=replace(BTC, max_market_qty=D(1)))
+    assert code_of(request("2"), ctx) is None
+    assert code_of(request("2", price=None), ctx) is C.ABOVE_VENUE_MAX_QTY
+
+
+# ---------------------------------------------------------------- modes
+
+
+def test_reduce_only_lets_the_hedge_shrink() -> None:
+    ctx = gate(BUYING, position_qty=SHORT, trading=mode(TradingMode.REDUCE_ONLY))
+    assert code_of(buy(), ctx) is None
+
+
+def test_halted_stops_everything_and_says_why() -> None:
+    found = approve(*CASES[C.HALTED])
+    assert isinstance(found, Refused)
+    assert "drill" in found.detail
+
+
+def test_without_reconciliation_nothing_opens_but_the_hedge_may_shrink() -> None:
+    assert code_of(buy(), gate(BUYING, position_qty=SHORT, reconciled=False)) is None
+
+
+def test_the_limits_are_the_same_for_a_long_left_by_somebody() -> None:
+    selling = request("1", reduce_only=True)
+    assert code_of(selling, gate(position_qty=D(2))) is None
+    assert code_of(selling, gate(position_qty=D(0))) is C.WRONG_DIRECTION
+
+
+def test_critical_has_a_budget_of_its_own() -> None:
+    sent = (NOW - 2_000,) * 20
+    assert code_of(request(), gate(recent_order_ms=sent)) is C.ORDERS_PER_MINUTE
+    assert code_of(request(), gate(recent_order_ms=sent, level=RiskLevel.CRITICAL)) is None
+    assert code_of(request(), gate(recent_order_ms=sent * 2, level=RiskLevel.CRITICAL)) is C.ORDERS_PER_MINUTE
+
+
+# ---------------------------------------------------------------- the same order again
+
+
+def test_a_resend_is_counted_once() -> None:
+    known = ("intent-1", Intent(side=Side.SELL, qty=D(1), committed_qty=D(1), attempts=frozenset({0})))
+    ctx = gate(known, position_qty=D(-49), working=Working(sell_qty=D(1), count=20), resend=True)
+    assert code_of(request("1"), ctx) is None
+    assert code_of(request("1"), replace(ctx, resend=False)) is C.DUPLICATE
+
+
+def test_a_resend_of_what_was_never_sent_is_refused() -> None:
+    assert code_of(request(), gate(resend=True)) is C.DUPLICATE
+
+
+def test_an_order_against_its_intent_is_refused() -> None:
+    assert code_of(buy(), gate(position_qty=SHORT)) is C.UNKNOWN_INTENT
+
+
+# ---------------------------------------------------------------- worst case of the working orders
+
+
+def test_working_orders_are_summed_by_side_with_fills_that_are_not_in_the_position() -> None:
+    sell, other = request("2"), request("3", attempt=1)
+    buying = request("1", Side.BUY, "60060", attempt=2)
+    orders = [
+        OrderState(request=sell)
+        .apply_view(view(sell, OrderStatus.PARTIALLY_FILLED, "0.5"))
+        .apply_execution("e", D("0.5")),
+        OrderState(request=other).apply_view(view(other, OrderStatus.FILLED, "3")),
+        OrderState(request=buying),
+    ]
+    assert working_of(orders) == Working(sell_qty=D("4.5"), buy_qty=D(1), count=2)
+    assert working_of([]) == Working()
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"max_order_qty": D(0)}, {"orders_per_minute": 0}, {"price_band_bps": D(-1)}, {"critical_orders_per_minute": 19}],
+)
+def test_limits_that_limit_nothing_are_refused(bad: dict[str, object]) -> None:
+    with pytest.raises(InvalidInput):
+        Limits(**bad)  # type: ignore[arg-type]
