@@ -184,6 +184,8 @@ class Exchange(Queries):
         core = self._core
         core.now_ms = max(core.now_ms, ts_ms)
         ticked = False
+        for market in core.markets.values():
+            market.now_ms = core.now_ms
         for symbol, path in self._paths.items():
             due = path.next_ms()
             if due is not None and due <= ts_ms:

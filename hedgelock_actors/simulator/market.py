@@ -162,8 +162,9 @@ class Market:
         """(price 24 h ago, 1 h ago, high, low, volume) of the last day, renewed every minute."""
         minute = self.now_ms // MINUTE_MS
         if self._day[0] != minute:
-            day = [bar for bar in self.bars if bar.start_ms > self.now_ms - DAY_MS]
-            hour = [bar for bar in day if bar.start_ms > self.now_ms - 3_600_000]
+            # A gap in the data may leave a window without bars: the last price still stands.
+            day = [bar for bar in self.bars if bar.start_ms > self.now_ms - DAY_MS] or [self.bars[-1]]
+            hour = [bar for bar in day if bar.start_ms > self.now_ms - 3_600_000] or [self.bars[-1]]
             price, units = self.units.price, self.units
             self._day = (
                 minute,

@@ -110,12 +110,20 @@ class OrderBook:
         best = self.best(opposite(side))
         return best is not None and _within(side, best, limit)
 
-    def available(self, side: Side, limit: int, uid_excluded: str = "") -> int:
-        """Lots that an order at `limit` could take now, without orders of `uid_excluded`."""
+    def available(self, side: Side, limit: int, uid: str = "", smp: str = "") -> int:
+        """Lots that an order at `limit` could take now. Own orders that self-match prevention would remove do not
+        count, and where it would stop the taker, nothing at or behind the price of its first own order does.
+        """
         other = opposite(side)
-        made_up = sum(level[1] for level in self.levels(other) if _within(side, level[0], limit))
-        ours = sum(o.lots for o in self._resting[other] if _within(side, o.price, limit) and o.uid != uid_excluded)
-        return made_up + ours
+        own = [order.price for order in self._resting[other] if order.uid == uid] if smp in PREVENTIONS else []
+        stop = own[0] if own and smp != "CancelMaker" else None
+        made_up = [(level[0], level[1]) for level in self.levels(other)]
+        ours = [(o.price, o.lots) for o in self._resting[other] if not (own and o.uid == uid)]
+        return sum(
+            lots
+            for price, lots in made_up + ours
+            if _within(side, price, limit) and (stop is None or not _within(opposite(side), price, stop))
+        )
 
     def take(self, side: Side, limit: int, lots: int, on_fill: OnFill, uid: str = "", smp: str = "") -> Taken:
         """Eat the other side up to `limit`, best price first, at each price in order of time."""

@@ -64,8 +64,7 @@ class OrderDesk:
             self._end(order, "Cancelled", "UNKNOWN", "EC_PostOnlyWillTakeLiquidity")
             return
         smp = order.command.smp_type
-        excluded = order.uid if smp.startswith("Cancel") else ""
-        if tif == "FOK" and book.available(order.side, order.price_ticks, excluded) < order.left:
+        if tif == "FOK" and book.available(order.side, order.price_ticks, order.uid, smp) < order.left:
             self._end(order, "Cancelled", "UNKNOWN", "EC_CancelForNoFullFill")
             return
         prevented = self._take(market, order)

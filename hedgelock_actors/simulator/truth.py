@@ -108,6 +108,7 @@ class Truth:
             "interest_usdt": float(self.interest),
             "realised_pnl_usdt": float(self.realised),
             "insured_usdt": float(self.insured),
+            "converted_usdt": float(self.converted),
             "traded_usdt": float(self.traded),
             "min_account_margin_ratio": None if self.min_margin_ratio is None else float(self.min_margin_ratio),
             "max_account_mm_rate": float(self.max_mm_rate),
