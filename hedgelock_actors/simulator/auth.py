@@ -99,7 +99,7 @@ class KeyRing:
             expires = int(args[1])
         except (TypeError, ValueError):
             raise AuthError(10001, "Request parameter error.") from None
-        if expires <= clocks.reference(expires):
+        if expires <= clocks.reference(expires) - clocks.step_ms:
             raise AuthError(10004, "Params Error")
         if not hmac.compare_digest(sign(key.secret, f"GET/realtime{expires}").encode(), str(args[2]).lower().encode()):
             raise AuthError(10004, "error sign!")
@@ -114,7 +114,8 @@ def check_window(timestamp: object, recv_window: object, clocks: Clocks) -> None
     except ValueError:
         raise AuthError(10001, "Request parameter error.") from None
     now = clocks.reference(stamp)
-    if not now - window <= stamp < now + FUTURE_TOLERANCE_MS:
+    grace = clocks.step_ms if now == clocks.venue_ms else 0
+    if not now - window - grace <= stamp < now + FUTURE_TOLERANCE_MS:
         raise AuthError(
             10002,
             "invalid request, please check your server timestamp or recv_window param. "

@@ -78,6 +78,8 @@ class Driver:
         self._replies: list[_Reply] = []
         self._reply_count = 0
         self._tick = 0
+        self.step_ms = 0
+        """How far the last lock-step market step moved venue time."""
         self._started_wall_s = 0.0
         self._ended_wall_s = 0.0
 
@@ -188,6 +190,7 @@ class Driver:
             return
         self._tick += 1
         self.pacing.steps += 1
+        self.step_ms = max(0, market - self.exchange.now_ms)
         events = self.exchange.advance(max(market, self.exchange.now_ms))
         self._watchers.tick(self._tick, self.exchange.now_ms)
         self._watchers.events(events)

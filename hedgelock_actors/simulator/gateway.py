@@ -84,7 +84,7 @@ class Gateway:
 
     def clocks(self) -> Clocks:
         """What a caller's timestamp is held against."""
-        return Clocks(self.now_ms(), time.time_ns() // 1_000_000)
+        return Clocks(self.now_ms(), time.time_ns() // 1_000_000, self.driver.step_ms)
 
     def limit_ms(self) -> int:
         """The time that limits roll by: venue time while it moves, else wall time, so that nobody is limited for

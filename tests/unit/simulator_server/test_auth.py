@@ -79,6 +79,15 @@ def test_the_window_holds_on_either_clock(base: int, offset: int, window: int, a
     assert f"req_timestamp[{base + offset}],server_timestamp[{base}],recv_window[{window}]" in caught.value.message
 
 
+def test_a_lock_step_jump_does_not_make_a_request_late() -> None:
+    jumped = Clocks(NOW, WALL, step_ms=60_000)
+    check_window(NOW - 65_000, 5000, jumped)
+    with pytest.raises(AuthError):
+        check_window(NOW - 65_001, 5000, jumped)
+    with pytest.raises(AuthError):
+        check_window(WALL - 5_001, 5000, jumped)
+
+
 def test_a_timestamp_that_is_no_number_is_a_parameter_error() -> None:
     with pytest.raises(AuthError) as caught:
         check_window("now", "5000", CLOCKS)
