@@ -38,12 +38,15 @@ class AuthError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Clocks:
-    """The two clocks a caller may sign by, ms: the venue's, and the host's (a client that knows nothing of a
-    replay).
+    """The two clocks a caller may sign by, ms: the venue's, and the host's (a client that knows nothing of a replay).
+
+    `step_ms` is by how much venue time has jumped in the last lock-step step: a request that was signed before it and
+    arrives after it is not late.
     """
 
     venue_ms: int
     wall_ms: int
+    step_ms: int = 0
 
     def reference(self, timestamp_ms: int) -> int:
         """The clock the timestamp was evidently taken from: the nearer one."""
