@@ -15,7 +15,7 @@ class HedgeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """POST /hedge."""
 
     asset: Asset
-    amount_usd: Annotated[float, msgspec.Meta(gt=0, le=AMOUNT_MAX_USD)]
+    amount_usd: Annotated[float, msgspec.Meta(ge=0, le=AMOUNT_MAX_USD)]
     override_score: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
 
 

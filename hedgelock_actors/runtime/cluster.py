@@ -132,7 +132,7 @@ def stop_ray() -> None:
     """End the cluster of this process, and no other."""
     import ray
 
-    ray.shutdown()  # type: ignore[no-untyped-call]
+    ray.shutdown()
 
 
 def start_supervisor(state: Path) -> None:
@@ -183,7 +183,7 @@ def stop_serve() -> None:
     """End Serve with its replicas."""
     from ray import serve
 
-    serve.shutdown()
+    serve.shutdown()  # type: ignore[no-untyped-call]
 
 
 def _import(path: str) -> Callable[[Mapping[str, object]], Any]:

@@ -112,9 +112,7 @@ def make_plan(given: PlanInput) -> Plan:
         short_liquidation_price=_short_liquidation(given, short, entry),
         rally_margin=margin.margin_for_rally(short, entry, given.rally, given.maintenance, given.taker_fee),
         sweep_ltv=sweep.sweep_ltv(given.sweep_trigger, given.liquidation_ltv, given.worst_move),
-        sweep_cash=sweep.cash_to_reach(
-            given.debt, given.sweep_target, given.haircut, given.collateral, given.price
-        ),
+        sweep_cash=sweep.cash_to_reach(given.debt, given.sweep_target, given.haircut, given.collateral, given.price),
         joint=_joint(given, max(0.0, effective)),
         breaches=_breaches(given, effective),
     )
@@ -134,7 +132,9 @@ def parse_short(text: str) -> tuple[float, float]:
 
 def parse_costs(text: str) -> tuple[float, float]:
     """`REPAY:HEDGE` → cost per USDT repaid, cost per coin of short."""
-    repay, short = _pair("reserve-costs", text, ":", "REPAY:HEDGE, cost per USDT repaid and per coin of short, e.g. 1:500")
+    repay, short = _pair(
+        "reserve-costs", text, ":", "REPAY:HEDGE, cost per USDT repaid and per coin of short, e.g. 1:500"
+    )
     return not_negative("reserve-costs", repay), not_negative("reserve-costs", short)
 
 

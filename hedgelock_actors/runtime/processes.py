@@ -1,4 +1,4 @@
-"""Processes beside the actors: the simulated exchange. Started by us, ended by us, and by their own hand if we vanish."""
+"""Processes beside the actors: the simulated exchange, which ends with us, whether we end it or vanish."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ class ExchangeAccount:
 class Exchange:
     """A running exchange process."""
 
-    def __init__(self, process: subprocess.Popen[bytes], rest: str, ws: str, accounts: Sequence[ExchangeAccount]):
+    def __init__(
+        self, process: subprocess.Popen[bytes], rest: str, ws: str, accounts: Sequence[ExchangeAccount]
+    ) -> None:
         self._process = process
         self.rest = rest
         self.ws = ws
@@ -76,7 +78,7 @@ class Exchange:
         except (TimeoutError, ValueError):
             process.kill()
             code = process.wait()
-            said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            said = _lines(log)
             if code == 2 and said:
                 raise ConfigError("exchange", said[-1].removeprefix("hedgelock exchange: ")) from None
             raise ExchangeFailed(f"the exchange did not start: {' / '.join(said[-3:]) or 'no word'}") from None
@@ -108,6 +110,10 @@ class Exchange:
                 await asyncio.to_thread(self._process.wait)
         if self._process.stdout is not None:
             self._process.stdout.close()
+
+
+def _lines(log: Path) -> list[str]:
+    return log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
 
 
 def _first_line(process: subprocess.Popen[bytes]) -> bytes:

@@ -37,6 +37,8 @@ class Wiring(BaseModel):
     postgres_url: Annotated[str, Field(repr=False)]
     redis_url: Annotated[str, Field(repr=False)]
     accounts: Annotated[dict[str, AccountKeys], Field(repr=False)]
+    journal_scope: str = ""
+    """Prefix of all journal streams: one simulated account each; "" where the account goes on."""
     replay: bool
     """True when time is the exchange's (`/sim/clock`), false for the wall clock."""
 

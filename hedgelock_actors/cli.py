@@ -1,0 +1,269 @@
+"""`hedgelock`: what a person types. Thin: every command asks runtime and shows the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from hedgelock_actors.domain.errors import InvalidInput
+from hedgelock_actors.runtime import tables
+from hedgelock_actors.runtime.config import Config, load
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Keeps crypto-backed loans from being liquidated: watches LTV, holds the short, sweeps its profit.",
+)
+out, err = Console(), Console(stderr=True)
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
+ConfigOption = Annotated[Path | None, typer.Option("--config", help="Configuration file [configs/hedgelock.yaml].")]
+StateOption = Annotated[Path | None, typer.Option("--state-dir", help="Where databases, tokens and run.json live.")]
+
+
+def _config(config: Path | None, state_dir: Path | None) -> Config:
+    loaded = load(config)
+    return loaded if state_dir is None else loaded.model_copy(update={"state_dir": state_dir})
+
+
+def _answer(value: Mapping[str, object], as_json: bool, show: Callable[[Mapping[str, object]], object]) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(value, indent=1, default=str, allow_nan=False) + "\n")
+    else:
+        out.print(show(value))
+
+
+def _run(work: Coroutine[object, object, Mapping[str, object]]) -> Mapping[str, object]:
+    from hedgelock_actors.runtime.client import ControlFailed
+    from hedgelock_actors.runtime.runfile import NotRunning
+
+    try:
+        return asyncio.run(work)
+    except (NotRunning, ControlFailed) as error:
+        _fail(str(error))
+
+
+def _fail(text: str, code: int = 1) -> NoReturn:
+    err.print(text, style="red", highlight=False, soft_wrap=True)
+    raise typer.Exit(code)
+
+
+@app.command()
+def up(
+    prices: Annotated[
+        list[str] | None, typer.Option(help="Recorded 1-minute prices: FILE.parquet or SYMBOL=FILE.")
+    ] = None,
+    funding: Annotated[Path | None, typer.Option(help="Recorded funding rates: FILE.parquet.")] = None,
+    from_: Annotated[str | None, typer.Option("--from", help="Begin of the replay, e.g. 2020-03-12T00:00Z.")] = None,
+    to: Annotated[str | None, typer.Option(help="End of the replay.")] = None,
+    speed: Annotated[str | None, typer.Option(help="Times faster than the wall, or max (lock-step).")] = None,
+    ltv: Annotated[float | None, typer.Option(help="Loan-to-value at the start, a ratio.")] = None,
+    collateral: Annotated[float | None, typer.Option(help="Collateral in coins.")] = None,
+    reserve: Annotated[float | None, typer.Option(help="Hedge margin in USDT as a fraction of the debt.")] = None,
+    haircut: Annotated[float | None, typer.Option(help="What the lender counts of the collateral's value.")] = None,
+    scenario: Annotated[Path | None, typer.Option(help="Waypoints in YAML, when no prices are given.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the path and of the exchange.")] = None,
+    exit_at_end: Annotated[bool, typer.Option("--exit-at-end", help="Stop when the prices end.")] = False,
+    report: Annotated[Path | None, typer.Option(help="Write a JSON report here at the end.")] = None,
+    config: ConfigOption = None,
+    state_dir: StateOption = None,
+    no_dashboard: Annotated[bool, typer.Option("--no-dashboard", help="Start Ray without its dashboard.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Lines instead of the live view.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Start everything and protect the loans; Ctrl-C ends it cleanly."""
+    from hedgelock_actors.runtime.launch import UpOptions
+    from hedgelock_actors.runtime.session import SessionOptions, run_up
+    from hedgelock_actors.runtime.up_options import overlaid, speed_of
+
+    sample = {
+        "speed": speed_of(speed),
+        "ltv": ltv,
+        "collateral": collateral,
+        "reserve": reserve,
+        "haircut": haircut,
+        "scenario": str(scenario) if scenario is not None else None,
+        "seed": seed,
+    }
+    full = overlaid(load(config), sample, state_dir=state_dir, dashboard=not no_dashboard)
+    options = UpOptions(prices=tuple(prices or ()), funding=funding, from_=from_, to=to)
+    session = SessionOptions(exit_at_end=exit_at_end, report=report, plain=plain, as_json=as_json)
+    code = asyncio.run(run_up(full, options, session, err if as_json else out))
+    if code:
+        raise typer.Exit(code)
+
+
+@app.command()
+def down(config: ConfigOption = None, state_dir: StateOption = None, as_json: JsonFlag = False) -> None:
+    """End a running `hedgelock up` cleanly, or clear away what a killed one left behind."""
+    from hedgelock_actors.runtime.client import end_run
+
+    _answer(_run(end_run(_config(config, state_dir).state)), as_json, tables.down)
+
+
+@app.command()
+def status(config: ConfigOption = None, state_dir: StateOption = None, as_json: JsonFlag = False) -> None:
+    """How the loans, the hedges and the actors are."""
+    from hedgelock_actors.runtime.client import ask
+
+    _answer(_run(ask(_config(config, state_dir).state, "GET", "/status")), as_json, tables.status)
+
+
+@app.command()
+def halt(
+    reason: Annotated[str, typer.Option(help="Why, for the record.")] = "by an operator",
+    config: ConfigOption = None,
+    state_dir: StateOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Forbid new orders and cancel working ones. The hedge stays on."""
+    _set_mode("/halt", reason, _config(config, state_dir), as_json)
+
+
+@app.command()
+def resume(
+    reason: Annotated[str, typer.Option(help="Why, for the record.")] = "by an operator",
+    config: ConfigOption = None,
+    state_dir: StateOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Allow orders again after a halt."""
+    _set_mode("/resume", reason, _config(config, state_dir), as_json)
+
+
+def _set_mode(path: str, reason: str, config: Config, as_json: bool) -> None:
+    from hedgelock_actors.runtime.client import ask
+
+    answer = _run(ask(config.state, "POST", path, {"reason": reason}))
+    _answer(answer, as_json, tables.mode)
+    if not answer.get("confirmed"):
+        raise typer.Exit(1)
+
+
+@app.command()
+def plan(
+    collateral: Annotated[float, typer.Option(help="Coins pledged.")],
+    debt: Annotated[float, typer.Option(help="USDT owed, interest included.")],
+    price: Annotated[float, typer.Option(help="USDT per coin.")],
+    haircut: Annotated[float, typer.Option(help="What the lender counts of the collateral's value.")] = 1.0,
+    liquidation_ltv: Annotated[float, typer.Option(help="Where the lender liquidates.")] = 0.95,
+    rung: Annotated[list[str] | None, typer.Option(help="DROP:TARGET of the stress ladder; may be repeated.")] = None,
+    short: Annotated[str | None, typer.Option(help="The short held now, QTY@ENTRY.")] = None,
+    swept: Annotated[float, typer.Option(help="Realised hedge profit not yet used for repayment, USDT.")] = 0.0,
+    margin: Annotated[float | None, typer.Option(help="USDT dedicated to the short.")] = None,
+    maintenance: Annotated[float, typer.Option(help="Maintenance-margin rate of the perpetual.")] = 0.005,
+    taker_fee: Annotated[float, typer.Option(help="Taker fee.")] = 0.00055,
+    rally: Annotated[float, typer.Option(help="The rally that the margin shall survive.")] = 0.5,
+    reserve: Annotated[float | None, typer.Option(help="USDT there is for repayment and margin [unlimited].")] = None,
+    reserve_costs: Annotated[
+        str | None, typer.Option(help="REPAY:HEDGE, cost per USDT repaid and per coin short.")
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """What a loan needs: hedge, margin, repayment. Computes; touches nothing."""
+    from hedgelock_actors.runtime import loan_plan
+
+    rules = load(config)
+    ladder = [f"{one.drop}:{one.target_ltv}" for one in rules.hedge.ladder]
+    held = loan_plan.parse_short(short) if short is not None else (None, None)
+    given = loan_plan.PlanInput(
+        collateral=collateral,
+        debt=debt,
+        price=price,
+        haircut=haircut,
+        liquidation_ltv=liquidation_ltv,
+        rungs=[loan_plan.parse_rung(one) for one in rung or ladder],
+        short_qty=held[0],
+        short_entry=held[1],
+        unswept=swept,
+        margin=margin,
+        maintenance=maintenance,
+        taker_fee=taker_fee,
+        rally=rally,
+        reserve=reserve,
+        costs=loan_plan.parse_costs(reserve_costs) if reserve_costs is not None else None,
+        sweep_trigger=rules.sweep.trigger_ltv,
+        sweep_target=rules.sweep.target_ltv,
+        worst_move=rules.sweep.worst_move,
+    )
+    made = loan_plan.make_plan(given)
+    _answer(made.as_json(), as_json, lambda _: tables.plan(given, made))
+
+
+@app.command()
+def size(
+    asset: Annotated[str, typer.Argument(help="BTC, ETH, LTC or XRP.")],
+    amount_usd: Annotated[float, typer.Argument(help="Exposure in USD.")],
+    score: Annotated[float | None, typer.Option(help="Score 0…1 instead of the live one.")] = None,
+    depth_usd: Annotated[
+        float | None, typer.Option(help="Compute here with this book depth, asking no service.")
+    ] = None,
+    config: ConfigOption = None,
+    state_dir: StateOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """How much of an exposure to hedge, by the curve: asked of the running service, or computed with --depth-usd."""
+    from hedgelock_actors.runtime.client import ask_size
+    from hedgelock_actors.runtime.sizing import size_here
+
+    full = _config(config, state_dir)
+    if depth_usd is not None:
+        answer = size_here(full, asset, amount_usd, score, depth_usd)
+    else:
+        answer = _run(ask_size(full.state, asset, amount_usd, score))
+    _answer(answer, as_json, tables.size)
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    help="Run the simulated exchange: a Bybit v5 on loopback. `hedgelock exchange --help` lists its options.",
+)
+def exchange(context: typer.Context) -> None:
+    """Everything after the command's name goes to the exchange."""
+    from hedgelock_actors.simulator.main import main as exchange_main
+
+    raise typer.Exit(exchange_main(context.args))
+
+
+@app.command()
+def doctor(config: ConfigOption = None, state_dir: StateOption = None, as_json: JsonFlag = False) -> None:
+    """Check configuration, ports, keys, clock and services, and say what to do."""
+    from hedgelock_actors.runtime.doctor import examine
+
+    answer = asyncio.run(examine(config, state_dir))
+    _answer(answer, as_json, tables.doctor)
+    if not answer["ok"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def audit(config: ConfigOption = None, state_dir: StateOption = None, as_json: JsonFlag = False) -> None:
+    """Recompute every hash chain of the journal."""
+    from hedgelock_actors.runtime.auditing import audit_journal
+
+    answer = _run(audit_journal(_config(config, state_dir)))
+    _answer(answer, as_json, tables.audit)
+    if not answer["ok"]:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """The console script. Nonsense is refused with the field and the remedy, exit code 2."""
+    try:
+        app()
+    except InvalidInput as error:
+        err.print(f"{error.field}: {error.remedy}", style="red", highlight=False, soft_wrap=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

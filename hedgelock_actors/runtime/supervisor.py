@@ -1,0 +1,208 @@
+"""Keeps the declared actors alive, measures how long each was away, and stops them in order.
+
+It grants nothing: who may write is decided by the epochs of the journal. Losing it loses no actor; Ray restarts it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import ray
+
+from hedgelock_actors.runtime.handles import Cluster, Unreachable
+from hedgelock_actors.runtime.names import NAMESPACE, Declared, declare, in_stop_order
+from hedgelock_actors.runtime.shell import ActorShell
+from hedgelock_actors.runtime.wiring import read_config
+
+LOG = logging.getLogger(__name__)
+
+POLL_S = 0.5
+POLL_DOWN_S = 0.1
+STALE_BEAT_MS = 30_000
+"""An actor whose loop did not turn for so long is ended, so that Ray starts it again."""
+MISSED_MAX = 20
+STOP_WAIT_S = 15.0
+RECOVERIES_FILE = "recoveries.jsonl"
+
+
+@dataclass(slots=True)
+class _Watched:
+    declared: Declared
+    born_ms: int = 0
+    last_good: float = 0.0
+    was_ready: bool = False
+    down_since: float | None = None
+    missed: int = 0
+    health: Mapping[str, object] = field(default_factory=dict)
+
+
+def start_shell(declared: Declared, state_dir: str) -> None:
+    """Create the detached actor, or find it when it is there."""
+    options = {
+        "name": declared.name,
+        "namespace": NAMESPACE,
+        "lifetime": "detached",
+        "get_if_exists": True,
+        "num_cpus": 0,
+        "max_restarts": -1,
+        "max_task_retries": 0,
+        "concurrency_groups": {"control": 2},
+    }
+    remote: Any = ray.remote(ActorShell)  # the stub of `remote` knows no concurrency groups
+    remote.options(**options).remote(declared.name, state_dir)
+
+
+class Supervisor:
+    """Runs as the detached actor `supervisor`."""
+
+    def __init__(self, state_dir: str) -> None:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+        self._state_dir = state_dir
+        self._cluster = Cluster()
+        declared = declare(read_config(Path(state_dir)))
+        self._watched = {one.name: _Watched(one) for one in declared}
+        self._recoveries = _read_lines(Path(state_dir) / RECOVERIES_FILE)
+        self._stopping = False
+        self._trading_state: tuple[str, int, str] | None = None
+        self._tasks = [asyncio.get_running_loop().create_task(self._watch(one)) for one in self._watched.values()]
+
+    async def status(self) -> dict[str, object]:
+        """Every actor's last health, and the recoveries seen so far."""
+        return {
+            "actors": {name: self._seen(watched) for name, watched in self._watched.items()},
+            "recoveries": list(self._recoveries),
+            "pid": os.getpid(),
+        }
+
+    async def ready(self) -> list[str]:
+        """Names of the actors that are not ready yet, with what they say."""
+        return [
+            f"{name}: {watched.health.get('status', 'starting')} {watched.health.get('detail', '')}".strip()
+            for name, watched in self._watched.items()
+            if not watched.was_ready or watched.down_since is not None
+        ]
+
+    async def set_trading_state(self, mode: str, epoch: int, reason: str) -> dict[str, list[str]]:
+        """Tell every actor through its control thread; it is repeated to who comes back later.
+
+        Returns which order routers, who alone send orders, confirmed it and which did not.
+        """
+        if self._trading_state is None or epoch > self._trading_state[1]:
+            self._trading_state = (mode, epoch, reason)
+        told = dict(zip(self._watched, await asyncio.gather(*map(self._tell, self._watched)), strict=True))
+        routers = [name for name, watched in self._watched.items() if watched.declared.kind == "order-router"]
+        return {
+            "confirmed": [name for name in routers if told[name]],
+            "not_confirmed": [name for name in routers if not told[name]],
+        }
+
+    async def stop(self) -> list[str]:
+        """Stop all actors in order and end them. Returns who did not stop by itself."""
+        self._stopping = True
+        for task in self._tasks:
+            task.cancel()
+        stubborn = []
+        for declared in in_stop_order([watched.declared for watched in self._watched.values()]):
+            try:
+                await self._cluster.call(declared.name, "stop", wait_s=STOP_WAIT_S)
+            except Unreachable as error:
+                stubborn.append(f"{declared.name}: {error}")
+                LOG.warning("supervisor.did_not_stop %s", error)
+        for name in self._watched:
+            self._cluster.kill(name)
+        return stubborn
+
+    def _seen(self, watched: _Watched) -> dict[str, object]:
+        return {**watched.health, "down": watched.down_since is not None}
+
+    async def _watch(self, watched: _Watched) -> None:
+        name = watched.declared.name
+        self._start(watched)
+        while not self._stopping:
+            try:
+                self._heard(watched, await self._cluster.health(name))
+            except Unreachable as error:
+                self._missed(watched, str(error))
+            await self._repeat_trading_state(watched)
+            down = watched.down_since is not None or not watched.was_ready
+            await asyncio.sleep(POLL_DOWN_S if down else POLL_S)
+
+    def _start(self, watched: _Watched) -> None:
+        try:
+            start_shell(watched.declared, self._state_dir)
+        except (ray.exceptions.RayError, ValueError) as error:
+            LOG.warning("supervisor.start_failed actor=%s %s", watched.declared.name, error)
+
+    def _heard(self, watched: _Watched, health: Mapping[str, object]) -> None:
+        now, born_ms = time.monotonic(), cast("int", health.get("born_ms", 0))
+        ready = health.get("status") in ("ready", "degraded") and bool(health.get("ready_after_ms"))
+        watched.missed, watched.health = 0, health
+        if watched.born_ms and born_ms and born_ms != watched.born_ms and watched.down_since is None:
+            watched.down_since = watched.last_good  # it died and came back between two polls
+        watched.born_ms = born_ms or watched.born_ms
+        if ready and watched.down_since is not None and watched.was_ready:
+            self._recovered(watched, now)
+        if ready:
+            watched.was_ready, watched.down_since = True, None
+        if ready or not watched.was_ready:
+            watched.last_good = now
+        if cast("int", health.get("beat_age_ms", 0)) > STALE_BEAT_MS:
+            self._end(watched, f"its loop stood still for {health['beat_age_ms']} ms")
+
+    def _missed(self, watched: _Watched, why: str) -> None:
+        watched.missed += 1
+        if watched.down_since is None and watched.was_ready:
+            watched.down_since = watched.last_good
+            LOG.warning("supervisor.down actor=%s %s", watched.declared.name, why)
+        if watched.missed % MISSED_MAX == 0:
+            self._start(watched)  # finds it when Ray is restarting it; creates it when it is gone for good
+
+    def _recovered(self, watched: _Watched, now: float) -> None:
+        since = watched.down_since if watched.down_since is not None else now
+        record = {
+            "actor": watched.declared.name,
+            "down_ms_wall": round((now - since) * 1_000),
+            "ready_after_ms": watched.health.get("ready_after_ms"),
+            "reason": "its process ended; it was started again, replayed its journal and reconciled",
+        }
+        self._recoveries.append(record)
+        LOG.info("supervisor.recovered %s", record)
+        with (Path(self._state_dir) / RECOVERIES_FILE).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def _end(self, watched: _Watched, why: str) -> None:
+        LOG.error("supervisor.ended actor=%s because %s", watched.declared.name, why)
+        try:
+            ray.kill(ray.get_actor(watched.declared.name, namespace=NAMESPACE), no_restart=False)
+        except ValueError:
+            pass  # it is gone already; the next missed polls start it
+
+    async def _tell(self, name: str) -> bool:
+        if self._trading_state is None:
+            return True
+        mode, epoch, reason = self._trading_state
+        try:
+            answer = await self._cluster.call(name, "set_trading_state", mode, epoch, reason, wait_s=2.0)
+        except Unreachable:
+            return False
+        held = cast("tuple[str, int]", answer)
+        return held[1] > epoch or tuple(held) == (mode, epoch)
+
+    async def _repeat_trading_state(self, watched: _Watched) -> None:
+        told = cast("int", watched.health.get("epoch", 0))
+        if self._trading_state is not None and told < self._trading_state[1] and watched.down_since is None:
+            await self._tell(watched.declared.name)
+
+
+def _read_lines(path: Path) -> list[dict[str, object]]:
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
