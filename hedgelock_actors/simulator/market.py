@@ -151,7 +151,7 @@ class Market:
                 sizes[order.price] = sizes.get(order.price, 0) + order.lots
             rows = sorted(sizes.items(), reverse=side == "Buy")[: self.spec.book.levels]
         price_text, qty_text = self.units.price_text, self.units.qty_text
-        return tuple((price_text(price), qty_text(lots)) for price, lots in rows)
+        return tuple([(price_text(price), qty_text(lots)) for price, lots in rows])
 
     def next_funding_ms(self) -> int:
         """The next settlement after now."""
