@@ -60,9 +60,14 @@ class Account:
         order = self.orders.get(order_id or self.by_link.get(link_id, ""))
         return None if order is None or (symbol is not None and order.symbol != symbol) else order
 
-    def reduce_only_lots(self, symbol: str, but: Order | None = None) -> int:
-        """Lots promised to live reduce-only orders."""
-        return sum(order.left for order in self.live_of(symbol) if order.reduce_only and order is not but)
+    def reduce_only_lots(self, symbol: str) -> int:
+        """Lots promised to live reduce-only orders, those on their way included."""
+        return sum(order.left for order in self.live_of(symbol) if order.reduce_only)
+
+    def reduce_only_booked(self, symbol: str, but: Order) -> int:
+        """Lots promised to the reduce-only orders that have arrived, without `but`."""
+        booked = [order for order in self.live_of(symbol) if order.reduce_only and order.shown_open]
+        return sum(order.left for order in booked if order is not but)
 
     def busy(self) -> bool:
         """Whether the account needs a margin check at a tick."""

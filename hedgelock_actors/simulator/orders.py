@@ -49,9 +49,11 @@ class OrderDesk:
         position = account.positions[order.symbol]
         if position.lots == 0 or position.side == order.side:
             return False
-        room = abs(position.lots) - account.reduce_only_lots(order.symbol, but=order)
+        room = abs(position.lots) - account.reduce_only_booked(order.symbol, but=order)
+        if room <= 0:
+            return False
         order.lots = min(order.lots, order.filled + room)
-        return room > 0
+        return True
 
     def _enter(self, order: Order) -> None:
         """Match what crosses, then rest or end."""

@@ -6,7 +6,6 @@ from decimal import Decimal
 
 from hedgelock_actors.simulator.spec import Instrument
 
-
 TEXTS_MAX = 20_000
 
 
