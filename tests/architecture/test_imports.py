@@ -64,7 +64,7 @@ def test_importing_the_core_imports_no_ray_and_no_client_library(package: str) -
         f"package = importlib.import_module({package!r})\n"
         "for found in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):\n"
         "    importlib.import_module(found.name)\n"
-        f"sys.exit(', '.join(name for name in {HEAVY!r} if name in sys.modules))\n"
+        f"sys.exit(', '.join(name for name in {HEAVY!r} if name in sys.modules) or None)\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
