@@ -68,7 +68,7 @@ heavy: install ## the long suites: Ray, kill -9, whole crashes end to end
 	$(PYTEST) -m "slow or ray" $(ARGS)
 
 bench: install ## measure the hot paths
-	$(PYTEST) tests/benchmarks -s $(ARGS)
+	@$(BIN)/python -m tests.benchmarks.hot_paths
 
 lock: install ## pin the newest versions that pyproject.toml allows
 	@env -u PIP_FIND_LINKS $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev \
