@@ -154,7 +154,7 @@ def _request(state: Aggressive, quote: Quote, qty: Decimal, settings: Settings) 
         side=goal.side,
         qty=qty,
         order_type=OrderType.LIMIT,
-        price=price_through_mid(goal.side, quote.mid, reach, settings.instrument),
+        price=price_through_mid(goal.side, quote, reach, settings.instrument),
         time_in_force=TimeInForce.IOC,
         reduce_only=goal.reduce_only,
         order_link_id=order_link_id(goal.intent_id, attempt),

@@ -101,6 +101,13 @@ def test_a_cap_below_the_floor_is_all_there_is_and_the_rest_is_told() -> None:
     assert (decision.target_qty, decision.shortfall_qty) == (D("2.500"), D("0.5"))
 
 
+def test_when_the_margin_no_longer_carries_the_short_it_shrinks_at_once() -> None:
+    _, decision = decide(HELD, "1.9", cap="1.5")
+    assert decision is not None
+    assert (decision.target_qty, decision.shortfall_qty) == (D("1.500"), D("0.4"))
+    assert decide(HELD, "1.9", cap="1.8")[1] is None, "within the dead band it stays"
+
+
 def test_without_a_target_the_position_is_compared_and_the_first_target_is_stated() -> None:
     state, decision = decide(TargetState(), "2.1", position="2")
     assert decision is not None
