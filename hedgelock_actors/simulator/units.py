@@ -6,8 +6,6 @@ from decimal import Decimal
 
 from hedgelock_actors.simulator.spec import Instrument
 
-TEXTS_MAX = 20_000
-
 
 class Units:
     """Conversions of one instrument between Decimal and integer ticks and lots."""
@@ -19,8 +17,6 @@ class Units:
         self._tick_unit = int(instrument.tick_size.scaleb(instrument.price_scale))
         self._scale = instrument.price_scale
         self._lot_scale = max(0, -int(instrument.qty_step.normalize().as_tuple().exponent))
-        self._price_texts: dict[int, str] = {}
-        self._qty_texts: dict[int, str] = {}
         self._lot_unit = int(instrument.qty_step.scaleb(self._lot_scale))
 
     def price(self, ticks: int) -> Decimal:
@@ -61,27 +57,17 @@ class Units:
 
     def price_text(self, ticks: int) -> str:
         """The price as the venue prints it, with `price_scale` decimals."""
-        return _remembered(self._price_texts, ticks, self._tick_unit, self._scale)
+        return _fixed(ticks * self._tick_unit, self._scale)
 
     def qty_text(self, lots: int) -> str:
         """The quantity as the venue prints it, with the step's decimals."""
-        return _remembered(self._qty_texts, lots, self._lot_unit, self._lot_scale)
+        return _fixed(lots * self._lot_unit, self._lot_scale)
 
 
 def _exact(value: Decimal, step: Decimal) -> int | None:
     count = value / step
     whole = int(count)
     return whole if whole * step == value else None
-
-
-def _remembered(texts: dict[int, str], count: int, unit: int, scale: int) -> str:
-    """A book prints the same few prices and sizes at every tick; the memory of them is bounded."""
-    text = texts.get(count)
-    if text is None:
-        if len(texts) >= TEXTS_MAX:
-            texts.clear()
-        text = texts[count] = _fixed(count * unit, scale)
-    return text
 
 
 def _fixed(units: int, scale: int) -> str:
