@@ -10,8 +10,8 @@ from decimal import Decimal
 import pytest
 
 from hedgelock_actors.domain.errors import InvalidInput, InvariantBroken
+from hedgelock_actors.domain.gate_checks import CHECKS
 from hedgelock_actors.domain.limits import (
-    CHECKS,
     Approved,
     GateContext,
     Intent,
