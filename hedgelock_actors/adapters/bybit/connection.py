@@ -167,7 +167,8 @@ class Connection:
         except (websocket.WebSocketException, OSError):
             pass  # it was on its way down already
         if self._core is not None:
-            self._core.shutdown()  # the library leaves the descriptor open when the other side closed first
+            # The library leaves the descriptor open when the other side closed first.
+            self._core.shutdown()  # type: ignore[no-untyped-call]
         self._call(_settle, done, None)
 
     def _post_text(self, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -39,6 +40,8 @@ _EXECUTION_PAGE = 100
 _MAX_PAGES = 2_000
 _WINDOW_MS = 7 * 86_400_000  # the longest span of one execution query
 _HISTORY_MS = 2 * 365 * 86_400_000  # how far back the venue answers
+# Years of history are 104 queries; the venue allows 50 per second.
+_SPAN_PAUSE_S = 0.025
 _OPEN_ONLY, _CLOSED_ONLY = 0, 1
 
 
@@ -195,6 +198,8 @@ class BybitVenue:
                 execution = codec.execution(row)
                 found[execution.exec_id] = execution
             start = end + 1
+            if start <= now:
+                await asyncio.sleep(_SPAN_PAUSE_S)
         return sorted(found.values(), key=lambda execution: execution.order_key)
 
     # ------------------------------------------------------------------ state
