@@ -51,12 +51,13 @@ class VenueClock:
 @dataclass(frozen=True, slots=True)
 class Watchers:
     """Who hears of time: `events` for everything the exchange did, `tick` for each lock-step market step, `mapping` for
-    every change of the clock's mapping, `end` once when the data has ended."""
+    every change of the clock's mapping, `end` once when the data has ended, `idle` now and then while time flows."""
 
     events: Callable[[list[Event]], None]
     tick: Callable[[int, int], None]
     mapping: Callable[[], None]
     end: Callable[[int], None]
+    idle: Callable[[int], None]
 
 
 @dataclass(order=True, slots=True)
@@ -165,6 +166,7 @@ class Driver:
 
     async def _run_timed(self) -> None:
         self._advance(self.now_ms())
+        self._watchers.idle(self.exchange.now_ms)
         market = self.exchange.next_market_ms()
         if market is None:
             self._settle()

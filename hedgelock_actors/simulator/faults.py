@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass, field
 
-UNKNOWN_OUTCOMES = ("10016", "html", "timeout", "10000")
-
 
 @dataclass(slots=True)
 class ServerFaults:
@@ -17,6 +15,9 @@ class ServerFaults:
     refuse_until_s: float = 0.0
     duplicate_private: bool = False
     reset_past: bool = False
+    refuse_auths: int = 0
+    trade_restarts: int = 0
+    delta_first: bool = False
 
     def take(self, path: str) -> str:
         """The fault for this request, "" for none; it is used up."""
@@ -28,6 +29,20 @@ class ServerFaults:
     def refusing(self, now_s: float) -> bool:
         """True while new WebSocket connections are refused."""
         return now_s < self.refuse_until_s
+
+    def refuses_auth(self) -> bool:
+        """True when this authentication is to fail though it is right."""
+        if self.refuse_auths <= 0:
+            return False
+        self.refuse_auths -= 1
+        return True
+
+    def restarts_trade(self) -> bool:
+        """True when this trade request meets a service that restarts: answered 10019, not carried out."""
+        if self.trade_restarts <= 0:
+            return False
+        self.trade_restarts -= 1
+        return True
 
     def drops_ack(self) -> bool:
         """True when this trade-socket answer is to be lost."""

@@ -193,7 +193,7 @@ def build(options: ExchangeOptions) -> Launched:
         raise BadOption("--prices: BTCUSDT is needed, the loans are backed by BTC")
     exchange = Exchange(_spec(options, keys, frozenset(paths)), paths, dict.fromkeys(paths, funding), options.seed)
     pacing, server = Pacing(options.pace_timeout_s), ExchangeServer()
-    watchers = Watchers(server.on_events, server.on_tick, server.on_mapping, server.on_end)
+    watchers = Watchers(server.on_events, server.on_tick, server.on_mapping, server.on_end, server.on_idle)
     driver = Driver(exchange, speed, pacing, watchers)
 
     def cancel_for_dcp(uid: str) -> None:

@@ -3,6 +3,7 @@ faults.
 """
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -27,6 +28,7 @@ ROUTES: Mapping[tuple[str, str], Route] = MappingProxyType(
         **rest_loan.ROUTES,
     }
 )
+_log = logging.getLogger(__name__)
 _REFUSED = Route(rest_loan.refused_product)
 _TIMEOUT_FAULT_S = 60.0
 _HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
@@ -94,6 +96,10 @@ class RestServer:
             return Answer(ret_code=error.code, ret_msg=error.message), verdict
         except Refusal as refusal:
             return Answer(ret_code=refusal.code, ret_msg=refusal.message), verdict
+        except Exception:  # the edge: the client is told what the venue would tell, the operator all of it
+            _log.exception("%s %s failed", request.method, request.path)
+            gateway.count("errors")
+            return Answer(ret_code=10016, ret_msg="Server error"), verdict
 
     def _caller(self, request: web.Request, body: bytes) -> str:
         payload = request.rel_url.raw_query_string if request.method == "GET" else body.decode("utf-8", "replace")

@@ -53,8 +53,13 @@ class ExchangeServer:
                 self._public.publish(event)
             else:
                 self._private.publish(event)
-        if events:
-            self.gateway.dcp.check(events[-1].ts_ms)
+        self.gateway.dcp.check(self.gateway.exchange.now_ms)
+
+    def on_idle(self, venue_ms: int) -> None:
+        """Time flows although nothing happens."""
+        if self._public is not None:
+            self._public.repeat_touch(venue_ms)
+        self.gateway.dcp.check(venue_ms)
 
     def on_tick(self, number: int, venue_ms: int) -> None:
         """A lock-step market step."""

@@ -53,6 +53,10 @@ class SimEndpoints:
             "adjust_fails": self._adjust_fails,
             "transfer_pending": self._transfer_pending,
             "col_res": self._col_res,
+            "refuse_auth": self._refuse_auth,
+            "trade_restart": self._trade_restart,
+            "delta_first": self._delta_first,
+            "maintenance": self._maintenance,
         }
 
     def add_routes(self, app: web.Application) -> None:
@@ -151,6 +155,33 @@ class SimEndpoints:
 
     def _delay_acks(self, spec: dict[str, object]) -> None:
         self._gateway.faults.delay_acks_s = float(str(spec.get("seconds", 0)))
+
+    def _refuse_auth(self, spec: dict[str, object]) -> None:
+        self._gateway.faults.refuse_auths = int(str(spec.get("count", 1)))
+
+    def _trade_restart(self, spec: dict[str, object]) -> None:
+        self._gateway.faults.trade_restarts = int(str(spec.get("count", 1)))
+
+    def _delta_first(self, spec: dict[str, object]) -> None:
+        self._gateway.faults.delta_first = bool(spec.get("on", True))
+
+    def _maintenance(self, spec: dict[str, object]) -> None:
+        gateway, begin = self._gateway, self._gateway.now_ms()
+        row: dict[str, object] = {
+            "id": gateway.new_id(),
+            "title": str(spec.get("title", "maintenance")),
+            "state": str(spec.get("state", "ongoing")),
+            "begin": str(begin),
+            "end": str(begin + int(float(str(spec.get("seconds", 600))) * 1000)),
+            "href": "",
+            "serviceTypes": [2, 4, 5],
+            "product": [1, 2],
+            "uidSuffix": [],
+            "maintainType": 1,
+            "env": 1,
+        }
+        gateway.system_status.insert(0, row)
+        gateway.hub.publish("status/system.status", encode({"topic": "system.status", "ts": begin, "data": [row]}))
 
     def _duplicate(self, spec: dict[str, object]) -> None:
         self._gateway.faults.duplicate_private = bool(spec.get("on", True))

@@ -1,6 +1,7 @@
 """What the exchange did, as frames: public topics shared by all, private topics per account."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from hedgelock_actors.simulator import render, render_market
 from hedgelock_actors.simulator.api import (
@@ -25,6 +26,7 @@ from hedgelock_actors.simulator.ws_connection import encode
 from hedgelock_actors.simulator.ws_hub import Hub
 
 DEPTHS = (1, 50, 200, 1000)
+TOUCH_REPEAT_MS = 3_000
 INTERVALS = frozenset(("1", "3", "5", "15", "30", "60", "120", "240", "360", "720", "D"))
 
 
@@ -48,6 +50,7 @@ class PublicFeed:
         self._hub = hub
         self._tickers: dict[str, dict[str, str]] = {}
         self._books: dict[tuple[str, int], BookStream] = {}
+        self._touched_ms: dict[str, int] = {}
 
     # ------------------------------------------------------------------ what a new subscriber gets first
 
@@ -113,7 +116,19 @@ class PublicFeed:
             return
         message = stream.update(book)
         if message is not None:
+            if depth == 1:
+                self._touched_ms[book.symbol] = message.ts_ms
             self._hub.publish(key, _book_frame(message, depth))
+
+    def repeat_touch(self, now_ms: int) -> None:
+        """Send level 1 again where it has not changed for 3 s, with the same `u`."""
+        for (symbol, depth), stream in self._books.items():
+            if depth != 1 or now_ms - self._touched_ms.get(symbol, 0) < TOUCH_REPEAT_MS:
+                continue
+            self._touched_ms[symbol] = now_ms
+            message = stream.snapshot()
+            if message is not None and self._hub.wanted(f"linear/orderbook.1.{symbol}"):
+                self._hub.publish(f"linear/orderbook.1.{symbol}", _book_frame(replace(message, ts_ms=now_ms), 1))
 
     def _ticker(self, view: TickerView, ts_ms: int) -> None:
         symbol = view.symbol

@@ -39,6 +39,8 @@ class PrivateSession(Session):
             return
         try:
             key = self.gateway.ring.verify_socket(frame.get("args"), self.gateway.clocks())
+            if self.gateway.faults.refuses_auth():
+                raise AuthError(10004, "Params Error")
         except AuthError as error:
             self.refuse("auth", error.message, frame)
             return

@@ -44,8 +44,10 @@ class PublicSession(Session):
         self.answer("subscribe", success=True, text="subscribe" if self.connection.kind == "spot" else "", frame=frame)
         now = self.gateway.driver.catch_up()
         for topic in topics:
-            for first in self._feed.first_frames(self.connection.kind, topic, now):
-                self.connection.send(first)
+            first_frames = self._feed.first_frames(self.connection.kind, topic, now)
+            if not self.gateway.faults.delta_first:
+                for first in first_frames:
+                    self.connection.send(first)
             self.gateway.hub.subscribe(self.connection, topic, f"{self.connection.kind}/{topic}")
 
     def _check(self, topic: str) -> None:

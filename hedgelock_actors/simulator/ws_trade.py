@@ -1,6 +1,7 @@
 """The trade socket: orders over WebSocket, with the same limits as REST and answers under the request's own reqId."""
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -13,6 +14,7 @@ from hedgelock_actors.simulator.rest_core import Answer, Call, Refusal
 from hedgelock_actors.simulator.ws_connection import Connection
 from hedgelock_actors.simulator.ws_control import Frame, Session
 
+_log = logging.getLogger(__name__)
 _REMEMBERED_IDS = 10_000
 _REQ_ID_MAX = 36
 _OPS: Mapping[str, str] = MappingProxyType(
@@ -67,6 +69,8 @@ class TradeSession(Session):
             return
         try:
             key = self.gateway.ring.verify_socket(frame.get("args"), self.gateway.clocks())
+            if self.gateway.faults.refuses_auth():
+                raise AuthError(10004, "Params Error")
         except AuthError as error:
             self._control(frame, error.code, error.message, "auth")
             return
@@ -82,15 +86,19 @@ class TradeSession(Session):
                 args = self._check(frame)
                 allowed, verdict = self._spend(_OPS[op], args)
                 answer = await self._carry_out(op, args, allowed)
-            except AuthError as error:
-                answer = Answer(ret_code=error.code, ret_msg=error.message)
-            except Refusal as refusal:
-                answer = Answer(ret_code=refusal.code, ret_msg=refusal.message)
+            except (AuthError, Refusal) as refused:
+                answer = Answer(ret_code=refused.code, ret_msg=refused.message)
+            except Exception:  # the edge: the client is told what the venue would tell, the operator all of it
+                _log.exception("%s failed", op)
+                self.gateway.count("errors")
+                answer = Answer(ret_code=10016, ret_msg="Internal server error")
             if not self.gateway.faults.drops_ack():
                 await asyncio.sleep(max(0.0, earliest - loop.time()))
                 self._reply(op, frame, answer, verdict)
 
     def _check(self, frame: Frame) -> Mapping[str, object]:
+        if self.gateway.faults.restarts_trade():
+            raise Refusal(10019, "The trade service is restarting. Please reconnect")
         if not self.connection.uid:
             raise Refusal(10005, "Permission denied, please check your API key permissions.")
         header = frame.get("header")

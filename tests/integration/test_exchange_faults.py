@@ -8,6 +8,7 @@ import hmac
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -21,15 +22,20 @@ MARKET = {"category": "linear", "symbol": "BTCUSDT", "side": "Sell", "orderType"
 
 
 @pytest.fixture(scope="module")
-def venue() -> Iterator[Running]:
-    with exchange() as running:
+def everyone() -> Iterator[Running]:
+    with exchange("--accounts", "40") as running:
         yield running
+
+
+@pytest.fixture
+def venue(everyone: Running) -> Running:
+    """The venue with an account that no test before has used, so that its limits are fresh."""
+    return replace(everyone, accounts=[everyone.accounts.pop()])
 
 
 @pytest.fixture
 def client(venue: Running) -> Iterator[Signed]:
     signed = Signed(venue)
-    time.sleep(1.05)  # the limits of the tests before are over
     yield signed
     signed.close()
 
@@ -198,6 +204,39 @@ def test_disconnect_protection_cancels_what_rests(client: Signed, venue: Running
     eventually(lambda: shown()["orderStatus"] == "Cancelled", 10)
     assert shown()["cancelType"] == "CancelByDCP"
     assert time.monotonic() - began >= 2.5
+
+
+async def test_authentication_and_the_trade_service_fail_when_told(venue: Running) -> None:
+    await asyncio.to_thread(venue.fault, kind="refuse_auth", count=1)
+    await asyncio.to_thread(venue.fault, kind="trade_restart", count=1)
+    async with aiohttp.ClientSession() as session:
+        async with session.ws_connect(venue.ws + "/v5/private") as socket:
+            await socket.send_json(auth(venue))
+            assert (await first(socket, lambda m: m["op"] == "auth"))["success"] is False
+        async with session.ws_connect(venue.ws + "/v5/trade") as socket:
+            await socket.send_json(auth(venue))
+            assert (await first(socket, lambda m: m["op"] == "auth"))["retCode"] == 0
+            header = {"X-BAPI-TIMESTAMP": str(time.time_ns() // 1_000_000)}
+            await socket.send_json({"reqId": "1", "op": "order.create", "header": header, "args": [MARKET]})
+            assert (await first(socket, lambda m: m.get("reqId") == "1"))["retCode"] == 10019
+
+
+async def test_a_delta_may_come_before_its_snapshot_when_told(venue: Running) -> None:
+    await asyncio.to_thread(venue.fault, kind="delta_first")
+    async with aiohttp.ClientSession() as session, session.ws_connect(venue.ws + "/v5/public/linear") as socket:
+        await socket.send_json({"op": "subscribe", "args": ["orderbook.50.BTCUSDT"]})
+        assert (await first(socket, lambda m: "topic" in m))["type"] == "delta"
+    await asyncio.to_thread(venue.fault, kind="delta_first", on=False)
+
+
+async def test_maintenance_is_announced_by_socket_and_rest(venue: Running, client: Signed) -> None:
+    async with aiohttp.ClientSession() as session, session.ws_connect(venue.ws + "/v5/public/misc/status") as socket:
+        await socket.send_json({"op": "subscribe", "args": ["system.status"]})
+        await first(socket, lambda m: m.get("op") == "subscribe")
+        await asyncio.to_thread(venue.fault, kind="maintenance", state="scheduled", seconds=60)
+        pushed = (await first(socket, lambda m: "topic" in m))["data"][0]
+    assert pushed["state"] == "scheduled"
+    assert client.get("/v5/system/status")["result"]["list"][0]["id"] == pushed["id"]
 
 
 def test_an_unknown_switch_is_refused(venue: Running) -> None:

@@ -12,6 +12,9 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -27,14 +30,19 @@ LOANS = "/v5/crypto-loan-common/position"
 
 @pytest.fixture(scope="module")
 def venue() -> Iterator[Running]:
-    with exchange("--accounts", "2") as running:
+    with exchange("--accounts", "60") as running:
         yield running
 
 
 @pytest.fixture
-def client(venue: Running) -> Iterator[Signed]:
-    signed = Signed(venue)
-    time.sleep(1.05)  # the window of the tests before is over
+def account(venue: Running) -> Running:
+    """An account that no test before has used, so that its limits are fresh."""
+    return replace(venue, accounts=[venue.accounts.pop()])
+
+
+@pytest.fixture
+def client(account: Running) -> Iterator[Signed]:
+    signed = Signed(account)
     yield signed
     signed.close()
 
@@ -77,7 +85,7 @@ def test_limits_are_per_account_and_second_with_their_headers(venue: Running, cl
     assert {answer.headers["X-Bapi-Limit"] for answer in answers} == {"5"}
     limited = answers[-1]
     assert 0 < int(limited.headers["X-Bapi-Limit-Reset-Timestamp"]) - limited.json()["time"] <= 1000
-    other = Signed(venue, account=1)
+    other = Signed(venue)
     assert other.get_raw(LOANS).json()["retCode"] == 0
     other.close()
     assert eventually(lambda: client.get_raw(LOANS).json()["retCode"] == 0)
@@ -210,6 +218,22 @@ async def test_ticker_and_book_begin_with_a_snapshot_and_go_on_with_changes(venu
     assert {message["type"] for message in seen["orderbook.1.BTCUSDT"]} == {"snapshot"}
 
 
+async def test_the_touch_is_repeated_after_three_seconds_with_the_same_number(tmp_path: Path) -> None:
+    scenario = tmp_path / "slow.yaml"
+    scenario.write_text(
+        "name: slow\nstart_ms: 1767225600000\nstart_price: 60000\nnoise: 0.001\nvolume: 40\n"
+        "waypoints:\n  - {minute: 60, price: 59000}\n"
+    )
+    with exchange("--speed", "10", "--ticks-per-minute", "4", "--scenario", str(scenario)) as running:
+        async with connect(running, "/v5/public/linear") as socket:
+            await socket.send_json({"op": "subscribe", "args": ["orderbook.1.BTCUSDT"]})
+            rows = [await socket.receive_json(timeout=5) for _ in range(8)]
+    pushes = [(row["ts"], row["data"]["u"]) for row in rows if "topic" in row]
+    repeated = [(then, now) for (then, u), (now, v) in pairwise(pushes) if u == v]
+    assert repeated
+    assert all(now - then >= 3_000 for then, now in repeated)
+
+
 async def test_the_private_socket_wants_authentication_first(venue: Running) -> None:
     async with connect(venue, "/v5/private") as socket:
         assert (await control(socket, {"op": "subscribe", "args": ["order"]}))["success"] is False
@@ -228,10 +252,10 @@ def trade(op: str, req_id: str, **order: object) -> dict[str, object]:
     return {"reqId": req_id, "header": header, "op": op, "args": [order]}
 
 
-async def test_the_trade_socket_checks_ids_time_and_limits(venue: Running, client: Signed) -> None:
-    async with connect(venue, "/v5/trade") as socket:
+async def test_the_trade_socket_checks_ids_time_and_limits(account: Running, client: Signed) -> None:
+    async with connect(account, "/v5/trade") as socket:
         assert (await control(socket, trade("order.create", "0", **ORDER)))["retCode"] == 10005
-        assert (await control(socket, auth(venue)))["retCode"] == 0
+        assert (await control(socket, auth(account)))["retCode"] == 0
         placed = await control(socket, trade("order.create", "1", **ORDER))
         assert (placed["retCode"], placed["reqId"]) == (0, "1")
         assert placed["header"]["X-Bapi-Limit"] == "10"

@@ -51,7 +51,11 @@ class Log:
     def __init__(self) -> None:
         self.ticks: list[tuple[int, int]] = []
         self.mappings = 0
+        self.idled_ms = 0
         self.ends: list[int] = []
+
+    def idle(self, now_ms: int) -> None:
+        self.idled_ms = now_ms
 
     def mapping(self) -> None:
         self.mappings += 1
@@ -62,7 +66,9 @@ async def driving(
     exchange: FakeExchange, speed: float | None, timeout_s: float = 5.0
 ) -> AsyncIterator[tuple[Driver, Log]]:
     log = Log()
-    watchers = Watchers(lambda events: None, lambda n, t: log.ticks.append((n, t)), log.mapping, log.ends.append)
+    watchers = Watchers(
+        lambda events: None, lambda n, t: log.ticks.append((n, t)), log.mapping, log.ends.append, log.idle
+    )
     driver = Driver(cast("ExchangeApi", exchange), speed, Pacing(timeout_s), watchers)
     task = asyncio.create_task(driver.run())
     try:
