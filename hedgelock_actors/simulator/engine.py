@@ -29,7 +29,7 @@ from hedgelock_actors.simulator.core import Core
 from hedgelock_actors.simulator.events import BookChanged, Event, KlineChanged, PublicTrades, TickerChanged
 from hedgelock_actors.simulator.funding import FundingDesk
 from hedgelock_actors.simulator.klines import bars_view
-from hedgelock_actors.simulator.ledger import OUTSIDE, debt, fund, pledged, require, unified
+from hedgelock_actors.simulator.ledger import OUTSIDE, debt, fund, pledged, require, transit, unified
 from hedgelock_actors.simulator.liquidation import Liquidator
 from hedgelock_actors.simulator.loan_value import cash_and_pnl, counted_collateral, debt_price, loan_ltv
 from hedgelock_actors.simulator.loans import HOUR_MS, LoanDesk
@@ -112,6 +112,7 @@ class Exchange(Queries):
         if spec.loan is not None:
             self._open_loan(account, spec)
         account.truth.unified_start = core.ledger.balance(unified(uid), "USDT")
+        account.truth.fund_start = core.ledger.balance(fund(uid), "USDT")
         account.truth.cash_start = cash_and_pnl(core, account)
         self._loans.observe(account)
 
@@ -221,11 +222,19 @@ class Exchange(Queries):
         core = self._core
         core.ledger.check()
         for symbol in core.markets:
-            held = sum(account.positions[symbol].lots for account in core.accounts.values())
-            require(held + core.clearing_lots.get(symbol, 0) == 0, f"{symbol} positions do not sum to zero")
+            lots = sum(account.positions[symbol].lots for account in core.accounts.values())
+            require(lots + core.clearing_lots.get(symbol, 0) == 0, f"{symbol} positions do not sum to zero")
         for account in core.accounts.values():
-            found, expected = core.ledger.balance(unified(account.uid), "USDT"), account.truth.unified_expected()
-            require(found == expected, f"{account.uid}: UNIFIED is {found}, its tally says {expected}")
+            self._check_tally(account)
+
+    def _check_tally(self, account: Account) -> None:
+        """What the account's own counters say its wallets hold, against the ledger."""
+        ledger, uid = self._core.ledger, account.uid
+        found, expected = ledger.balance(unified(uid), "USDT"), account.truth.unified_expected()
+        require(found == expected, f"{uid}: UNIFIED is {found}, its tally says {expected}")
+        found = ledger.balance(fund(uid), "USDT") + ledger.balance(transit(uid), "USDT")
+        expected = account.truth.fund_expected()
+        require(found == expected, f"{uid}: FUND and transit are {found}, their tally says {expected}")
 
     # -- commands
 

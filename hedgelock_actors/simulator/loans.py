@@ -54,9 +54,11 @@ class LoanDesk:
             return core.refuse(account, 148009, "The LTV exceeds the risk threshold")
         for name, more in extra.items():
             core.ledger.move(name, more, fund(account.uid), pledged(account.uid))
+            self._lent(account, name, -more)
         order_id = str(core.number())
         core.ledger.move(coin, amount, LENDER, fund(account.uid))
         core.ledger.move(coin, amount, debt(account.uid), LENDER)
+        self._lent(account, coin, amount)
         self._record_borrow(account, order_id, coin, amount)
         return core.ok({"orderId": order_id}, "ok")
 
@@ -68,6 +70,11 @@ class LoanDesk:
         )
         if account.loan.status == "liquidated":
             account.loan.status = "healthy"
+
+    def _lent(self, account: Account, coin: str, amount: Decimal) -> None:
+        """The tally of USDT between FUND and the lender, kept apart from the ledger so that one checks the other."""
+        if coin == "USDT":
+            account.truth.lent_in += amount
 
     def _lendable(self, coin: str) -> bool:
         return coin in STABLE or f"{coin}USDT" in self._core.markets
@@ -104,6 +111,7 @@ class LoanDesk:
         paid = min(record.amount, owed)
         core.ledger.move(coin, record.amount - paid, transit(account.uid), fund(account.uid))
         core.ledger.move(coin, paid, transit(account.uid), LENDER)
+        self._lent(account, coin, -paid)
         self._reduce_debt(account, coin, paid)
         account.truth.repaid += paid * debt_price(core, coin)
         index = next(i for i, one in enumerate(account.repays) if one.repay_id == record.repay_id)
@@ -199,8 +207,10 @@ class LoanDesk:
         if adding:
             target = fund(account.uid) if failed else pledged(account.uid)
             core.ledger.move(record.currency, record.amount, transit(account.uid), target)
+            self._lent(account, record.currency, ZERO if failed else -record.amount)
         elif not failed:
             core.ledger.move(record.currency, record.amount, pledged(account.uid), fund(account.uid))
+            self._lent(account, record.currency, record.amount)
         index = next(i for i, one in enumerate(account.adjusts) if one.adjust_id == record.adjust_id)
         account.adjusts[index] = replace(record, status=FAILED if failed else DONE, after_ltv=self._finite_ltv(account))
         self.observe(account)
@@ -268,6 +278,7 @@ class LoanDesk:
         for name in core.ledger.coins(pledged(account.uid)):
             left = core.ledger.balance(pledged(account.uid), name)
             core.ledger.move(name, left, pledged(account.uid), fund(account.uid))
+            self._lent(account, name, left)
         core.push(account, None, LoanEvent(kind="liquidated", ltv=ratio))
 
     def _sell(self, account: Account, coin: str, wanted_usd: Decimal) -> Decimal:

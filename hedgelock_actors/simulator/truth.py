@@ -22,6 +22,7 @@ class Truth:
 
     cash_start: Decimal = ZERO
     unified_start: Decimal = ZERO
+    fund_start: Decimal = ZERO
     max_lender_ltv: Decimal = ZERO
     lender_ltv: Decimal = ZERO
     max_net_ltv: Decimal = ZERO
@@ -43,6 +44,7 @@ class Truth:
     repaid: Decimal = ZERO
     interest: Decimal = ZERO
     transfers_in: Decimal = ZERO
+    lent_in: Decimal = ZERO
     insured: Decimal = ZERO
     converted: Decimal = ZERO
     traded: Decimal = ZERO
@@ -82,6 +84,10 @@ class Truth:
         """What the unified wallet's USDT must be by this tally; the ledger must agree."""
         gained = self.realised - self.fees + self.funding
         return self.unified_start + gained + self.transfers_in + self.insured + self.converted
+
+    def fund_expected(self) -> Decimal:
+        """What FUND and transit must hold in USDT: the start, plus what the lender gave (net), less transfers."""
+        return self.fund_start + self.lent_in - self.transfers_in
 
     def figures(self) -> dict[str, object]:
         """JSON-ready numbers, without those that need the present state."""
