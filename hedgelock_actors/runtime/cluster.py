@@ -69,7 +69,7 @@ def environment(config: Config, state: Path) -> dict[str, str]:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(_token_file(state)),
         "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_DEDUP_LOGS": "0",
+        "RAY_BACKEND_LOG_LEVEL": "error",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
@@ -97,8 +97,7 @@ def _token_file(state: Path) -> Path:
 
 def start_ray(config: Config, state: Path, ports: Ports) -> None:
     """Start a cluster of this process. It ends with the process, or by `stop_ray`."""
-    os.environ.update(environment(config, state))
-    os.environ.pop("RAY_ADDRESS", None)  # never join somebody else's cluster
+    _set_environment(environment(config, state))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import ray
@@ -118,14 +117,15 @@ def start_ray(config: Config, state: Path, ports: Ports) -> None:
         )
 
 
-def join_ray(state: Path) -> None:
-    """Attach to the cluster of a running `hedgelock up` with its token."""
-    import ray
+def _set_environment(values: Mapping[str, str]) -> None:
+    """For this process too: Ray's core has read its environment when it was imported, so it is told to look again."""
+    os.environ.update(values)
+    os.environ.pop("RAY_ADDRESS", None)  # never join somebody else's cluster
+    from ray._raylet import AuthenticationTokenLoader
+    from ray._raylet import Config as RayCoreConfig
 
-    if not ray.is_initialized():
-        os.environ["RAY_AUTH_MODE"] = "token"
-        os.environ["RAY_AUTH_TOKEN_PATH"] = str(state / RAY_TOKEN_FILE)
-        ray.init(address="auto", namespace="hedgelock", log_to_driver=False, logging_level=logging.ERROR)
+    RayCoreConfig.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
 
 
 def stop_ray() -> None:
@@ -159,6 +159,7 @@ def start_serve(config: Config, state: Path, port: int, file: Path = SERVE_FILE)
     from ray.serve.config import HTTPOptions, ProxyLocation
     from ray.serve.schema import LoggingConfig
 
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)  # a person at a terminal does not need its progress
     declared = yaml.safe_load(file.read_text(encoding="utf-8"))
     quiet = LoggingConfig(enable_access_log=False, log_level="WARNING")
     serve.start(

@@ -54,9 +54,9 @@ def start_shell(declared: Declared, state_dir: str) -> None:
         "num_cpus": 0,
         "max_restarts": -1,
         "max_task_retries": 0,
-        "concurrency_groups": {"control": 2},
     }
-    remote: Any = ray.remote(ActorShell)  # the stub of `remote` knows no concurrency groups
+    grouped: Any = ray.remote  # its stub knows no concurrency groups
+    remote = grouped(concurrency_groups={"control": 2})(ActorShell)
     remote.options(**options).remote(declared.name, state_dir)
 
 
