@@ -220,7 +220,7 @@ class ReplayClock:
 
     async def _drive(self, repeating: _Repeating) -> None:
         """Un-paced: run a job on its own grid of venue time."""
-        while True:
+        while repeating in self._jobs:
             while (left_ms := repeating.due_ms - self.now_ms()) > 0:
                 mapping = self._known()
                 await self._pause(repeating.due_ms, left_ms / mapping.speed / 1000 if mapping.flows else None)
@@ -231,9 +231,7 @@ class ReplayClock:
         if repeating in self._jobs:
             self._jobs.remove(repeating)
         if driver is not None and driver is not asyncio.current_task():
-            driver.cancel()
-        elif driver is not None:
-            driver.get_loop().call_soon(driver.cancel)
+            driver.cancel()  # a job that cancels itself ends this run first
 
     async def _tick(self, number: int, venue_ms: int) -> None:
         """Lock-step: one market step of the venue."""

@@ -43,10 +43,17 @@ class WallClock:
 
     def every(self, seconds: float, job: Job) -> Callable[[], None]:
         """Run `job` every `seconds`, first after one period; a run that takes longer makes the missed ones fall out."""
-        task = asyncio.create_task(self._repeat(period_of(seconds), job), name=f"every-{seconds}s")
+        cancelled = asyncio.Event()
+        task = asyncio.create_task(self._repeat(period_of(seconds), job, cancelled), name=f"every-{seconds}s")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return lambda: _cancel(task)
+
+        def cancel() -> None:
+            cancelled.set()
+            if task is not asyncio.current_task():  # a job that cancels itself ends this run first
+                task.cancel()
+
+        return cancel
 
     async def start(self) -> None:
         """Nothing to join."""
@@ -58,10 +65,10 @@ class WallClock:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _repeat(self, period_ms: int, job: Job) -> None:
+    async def _repeat(self, period_ms: int, job: Job, cancelled: asyncio.Event) -> None:
         # Periods are measured on the monotonic clock: a step of the wall clock neither bunches nor stops the runs.
         due_ms = _monotonic_ms() + period_ms
-        while True:
+        while not cancelled.is_set():
             await asyncio.sleep(max(0, due_ms - _monotonic_ms()) / 1000)
             self.job_failures += not await run_guarded(job)
             due_ms = next_due(due_ms, period_ms, _monotonic_ms())
@@ -69,11 +76,3 @@ class WallClock:
 
 def _monotonic_ms() -> int:
     return time.monotonic_ns() // 1_000_000
-
-
-def _cancel(task: asyncio.Task[None]) -> None:
-    # A job may cancel its own repetition: it then ends after this run, not in the middle of it.
-    if task is asyncio.current_task():
-        task.get_loop().call_soon(task.cancel)
-    else:
-        task.cancel()
