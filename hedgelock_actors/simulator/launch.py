@@ -131,6 +131,8 @@ def price_paths(options: ExchangeOptions) -> dict[str, PricePath]:
         raise BadOption("--prices and --scenario exclude each other: give one of them")
     if options.prices:
         return _recorded(options)
+    if options.to is not None or (options.from_ is not None and options.scenario is not None):
+        raise BadOption("--from and --to choose a part of --prices: leave them out, or give recorded prices")
     if options.scenario is not None:
         try:
             return {"BTCUSDT": read_scenario(options.scenario).path(options.seed, options.ticks_per_minute)}
@@ -164,6 +166,8 @@ def _keys(options: ExchangeOptions) -> tuple[ApiKey, ...]:
 
 
 def _spec(options: ExchangeOptions, keys: tuple[ApiKey, ...], symbols: frozenset[str]) -> ExchangeSpec:
+    if not all(value.is_finite() for value in (options.ltv, options.haircut, options.collateral, options.reserve)):
+        raise BadOption("--ltv, --haircut, --collateral and --reserve must be finite numbers")
     if not 0 < options.ltv < 1 or not 0 < options.haircut <= 1 or options.collateral <= 0 or options.reserve < 0:
         raise BadOption("--ltv in (0, 1), --haircut in (0, 1], --collateral above 0 and --reserve from 0 are needed")
     tiers = (CollateralTier(min_value=Decimal(0), max_value=None, ratio=options.haircut),)
@@ -223,11 +227,15 @@ def loan_facts(gateway: Gateway, uid: str) -> dict[str, object]:
     wallet = gateway.exchange.wallet(uid)
     return {
         "currency": "USDT",
-        "debt": str(sum(debt.total for debt in loan.debts)),
-        "collateral": {item.currency: str(item.amount) for item in loan.collaterals},
-        "collateral_value": str(loan.total_collateral),
+        "debt": _plain(sum((debt.total for debt in loan.debts), Decimal(0))),
+        "collateral": {item.currency: _plain(item.amount) for item in loan.collaterals},
+        "collateral_value": _plain(loan.total_collateral),
         "ltv": None if loan.ltv is None else float(loan.ltv),
-        "price": str(gateway.exchange.ticker("BTCUSDT").last_price),
-        "unified_usdt": str(wallet.total_equity),
+        "price": _plain(gateway.exchange.ticker("BTCUSDT").last_price),
+        "unified_usdt": _plain(wallet.total_equity),
         "liquidation_ltv": float(gateway.exchange.spec.loan.liquidation_ltv),
     }
+
+
+def _plain(value: Decimal) -> str:
+    return format(value.normalize(), "f")
