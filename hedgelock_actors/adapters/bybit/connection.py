@@ -157,18 +157,17 @@ class Connection:
         except Exception as error:  # the edge: pybit raises what its thread met
             self._call(_settle_error, done, ConnectionFailed(f"{type(error).__name__}: {error}"[:300]))
             return
-        if self._closed:
-            socket.exit()
-        self._call(_settle, done, socket)
+        self._call(self._opened, done, socket)
 
     def _exit(self, socket: _Socket, done: asyncio.Future[None]) -> None:
+        core = self._core or socket.ws.sock
         try:
             socket.exit()
         except (websocket.WebSocketException, OSError):
             pass  # it was on its way down already
-        if self._core is not None:
+        if core is not None:
             # The library leaves the descriptor open when the other side closed first.
-            self._core.shutdown()  # type: ignore[no-untyped-call]
+            core.shutdown()
         self._call(_settle, done, None)
 
     def _post_text(self, text: str) -> None:
@@ -188,6 +187,14 @@ class Connection:
             pass  # the loop has ended: nobody is left to hear it
 
     # ------------------------------------------------------------------ on the loop
+
+    def _opened(self, done: asyncio.Future[_Socket], socket: _Socket) -> None:
+        if not done.done():
+            done.set_result(socket)
+            return
+        # Nobody waits for it any more: it came too late, or the stream was stopped meanwhile.
+        ended: asyncio.Future[None] = self._loop.create_future()
+        threading.Thread(target=self._exit, args=(socket, ended), name="close-stream", daemon=True).start()
 
     def _take(self, text: str) -> None:
         self._taken += 1

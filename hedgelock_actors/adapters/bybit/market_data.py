@@ -28,6 +28,7 @@ _SILENT_WALL_S = 15.0
 class BybitMarketData:
     """Implements MarketData for linear perpetuals.
 
+    `pace` is the name under which this process takes part in lock-step; it has no effect on a clock that is not paced.
     While the handler is busy, books and tickers conflate to the latest. In lock-step nothing conflates, and the venue
     is told that a message has been taken in only after the handler has returned.
     """
@@ -55,7 +56,8 @@ class BybitMarketData:
         topics = [topic for symbol in symbols for topic in (f"orderbook.{BOOK_DEPTH}.{symbol}", f"tickers.{symbol}")]
         self._books = {symbol: OrderBook(symbol) for symbol in symbols}
         self._tickers = {symbol: Ticker(symbol) for symbol in symbols}
-        spec = SocketSpec(self._endpoints, "linear", None, self._pace, self._clock.now_ms, lambda: 0)
+        pace = self._pace = self._pace if self._clock.paced else None
+        spec = SocketSpec(self._endpoints, "linear", None, pace, self._clock.now_ms, lambda: 0)
         self._stream = Stream(spec, topics, self, self._patience)
         self._delivery = Delivery("market-data", handler, self._stream.acknowledge, _QUEUE_BOUND)
         self._delivery.start()

@@ -94,6 +94,7 @@ class Stream:
     async def stop(self) -> None:
         """Disconnect for good."""
         task, self._task = self._task, None
+        self._first.set()
         if task is not None:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

@@ -46,7 +46,7 @@ _OPEN_ONLY, _CLOSED_ONLY = 0, 1
 
 
 class BybitVenue:
-    """Implements Venue for USDT perpetuals in one-way mode."""
+    """Implements Venue for USDT perpetuals in one-way mode. `pace` as for BybitMarketData."""
 
     def __init__(
         self,
@@ -86,8 +86,9 @@ class BybitVenue:
             raise ValueError(f"no such private topic: {', '.join(sorted(unknown))}")
         if self._stream is not None:
             raise RuntimeError("the private stream has been started already")
+        pace = self._pace if self._clock.paced else None
         spec = SocketSpec(
-            self._endpoints, "private", self._credentials, self._pace, self._clock.now_ms, self._auth_expires_ms
+            self._endpoints, "private", self._credentials, pace, self._clock.now_ms, self._auth_expires_ms
         )
         self._stream = Stream(spec, topics, self, self._patience)
         self._delivery = Delivery(f"private-{self.account}", handler, self._stream.acknowledge, _QUEUE_BOUND)
@@ -176,9 +177,15 @@ class BybitVenue:
         return list({view.order_id: view for view in reversed(found)}.values())[::-1]
 
     async def find_order(self, symbol: str, order_link_id: str) -> OrderView | None:
-        """Realtime, then history. None is *not* evidence of absence."""
-        for method in ("get_open_orders", "get_order_history"):
-            answer = await self._rest.query(method, category=codec.CATEGORY, symbol=symbol, orderLinkId=order_link_id)
+        """Realtime (open, then closed), then history, which may lag. None is *not* evidence of absence."""
+        for method, which in (
+            ("get_open_orders", _OPEN_ONLY),
+            ("get_open_orders", _CLOSED_ONLY),
+            ("get_order_history", None),
+        ):
+            answer = await self._rest.query(
+                method, category=codec.CATEGORY, symbol=symbol, orderLinkId=order_link_id, openOnly=which
+            )
             for row in f.rows(answer.result.get("list"), "list"):
                 view = codec.order(row)
                 if view.order_link_id == order_link_id:

@@ -250,6 +250,30 @@ async def test_lock_step_acknowledges_after_the_handler_and_conflates_nothing(fa
     await market.data.stop()
 
 
+async def test_a_name_for_lock_step_has_no_effect_in_real_time(fake: FakeVenue) -> None:
+    data = BybitMarketData(fake.endpoints, ManualClock(NOW_MS, paced=False), "feed", QUICK)
+    heard: list[MarketEvent] = []
+
+    async def hear(event: MarketEvent) -> None:
+        heard.append(event)
+
+    await data.start([SYMBOL], hear)
+    line = await fake.line()
+    await give_book(line)
+    await until(lambda: bool(heard))
+    assert (line.query, line.acks) == ({}, [])
+    await data.stop()
+
+
+async def test_stopping_while_connecting_leaves_nothing_open(fake: FakeVenue) -> None:
+    market = Market(fake)
+    starting = asyncio.create_task(market.data.start([SYMBOL], market.handle))
+    await asyncio.sleep(0.005)
+    await market.data.stop()
+    await starting
+    await until(lambda: all(line.socket.closed for line in fake.lines))
+
+
 async def test_lock_step_counts_frames_per_connection(fake: FakeVenue) -> None:
     account = Account(fake, pace="main")
     await account.venue.start(["order"], account.handle)
