@@ -8,13 +8,13 @@ from decimal import Decimal
 from hedgelock_actors.codec import Payload, amount, text
 from hedgelock_actors.domain.loan import RiskLevel, ltv
 from hedgelock_actors.domain.market import ASSETS
-from hedgelock_actors.domain.messages import AccountState, HedgeChanged, HedgeDemand, LoanChanged, Tick
+from hedgelock_actors.domain.messages import AccountState, HedgeChanged, HedgeDemand, LoanChanged, LoanTouched, Tick
 from hedgelock_actors.domain.money import ZERO
 from hedgelock_actors.domain.position import PositionFold
 from hedgelock_actors.ports.venue import LoanView, PositionView, WalletView
 
 HAIRCUT_NOISE = 1e-4
-CENT = Decimal("0.01")
+SWEEP_SHOWS_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,9 @@ class AccountBook:
     loan: LoanChanged | None = None
     loan_read_ms: int = 0
     hedge: HedgeChanged | None = None
+    touched: LoanTouched | None = None
+    """A sweep that was told and does not show in the debt yet."""
+    debt_before: Decimal = ZERO
     swept: dict[str, Decimal] = field(default_factory=dict)
     """Action id → how much of that sweep was hedge profit."""
     venue_position: PositionView | None = None
@@ -47,10 +50,32 @@ class AccountBook:
         """Realised profit, fees and funding included, less what sweeps have consumed of it."""
         return fold.realised_pnl - sum(self.swept.values(), ZERO)
 
-    def book_sweep(self, action_id: str, usdt: Decimal, fold: PositionFold) -> Decimal:
-        """A sweep consumes profit first and then the buffer; returns the profit part."""
-        part = min(usdt, max(ZERO, self.unswept(fold)))
-        self.swept[action_id] = part
+    def touch(self, message: LoanTouched) -> bool:
+        """Hear of a sweep; False if it is known."""
+        known = self.touched is not None and self.touched.action_id == message.action_id
+        if message.swept_usdt <= ZERO or known or message.action_id in self.swept:
+            return False
+        self.touched, self.debt_before = message, self.loan.debt if self.loan is not None else ZERO
+        return True
+
+    def sweep_shows(self, now_ms: int) -> LoanTouched | None:
+        """The sweep to be booked now: its repayment shows in the debt (or has had long enough to)."""
+        touched = self.touched
+        if touched is None or self.loan is None:
+            return None
+        shows = self.loan.debt <= self.debt_before - touched.swept_usdt / 2
+        return touched if shows or now_ms - touched.ts_ms >= SWEEP_SHOWS_MS else None
+
+    def book_sweep(self, action_id: str, usdt: Decimal, fold: PositionFold, mark: Decimal | None) -> Decimal:
+        """A sweep consumes the hedge's profit first and then the buffer; returns the profit part.
+
+        Profit that is not realised yet counts: cash that left against it leaves the realised part negative until it is
+        realised. So what is swept is never counted twice, once as a lower debt and once as profit still to come.
+        """
+        signed, entry = self.position(fold)
+        open_profit = signed * (mark - entry) if mark is not None else ZERO
+        part = min(usdt, max(ZERO, self.unswept(fold) + open_profit))
+        self.swept[action_id], self.touched = part, None
         return part
 
     def position(self, fold: PositionFold) -> tuple[Decimal, Decimal]:
@@ -166,8 +191,12 @@ class AccountBook:
                 self.loan = LoanChanged.model_validate(payload)
             case "hedge":
                 self.hedge = HedgeChanged.model_validate(payload)
+            case "sweep_told":
+                self.touched = LoanTouched.model_validate({k: payload[k] for k in LoanTouched.model_fields})
+                self.debt_before = amount(payload, "debt_before")
             case "sweep_booked":
                 self.swept[text(payload, "action_id")] = amount(payload, "from_profit")
+                self.touched = None
             case _:
                 pass
 

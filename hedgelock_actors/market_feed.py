@@ -43,7 +43,11 @@ class Feed:
 
 
 class MarketFeed(Actor):
-    """See the module. `subscribers` get every Tick; `stale_after_ms` without one makes the symbol stale."""
+    """See the module. `stale_after_ms` without a good price makes a symbol stale.
+
+    `subscribers` get every Tick in the order given. Name the routers first, then the keepers, then the risk shards: who
+    is asked to act on a price has it then before the request comes.
+    """
 
     def __init__(
         self,

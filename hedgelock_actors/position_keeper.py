@@ -51,7 +51,7 @@ from hedgelock_actors.ports.venue import (
 WALLET_MS = 30_000
 REPEAT_MS = 30_000
 RECONCILE_MS = 30_000
-SHORTFALL_AGAIN_MS = 600_000
+SHORTFALL_AGAIN_MS = 3_600_000
 MISMATCHES_TO_TELL = 3
 """Consecutive readings of the position that disagree with the executions before it is told."""
 
@@ -329,7 +329,8 @@ class PositionKeeper(Actor):
         if loan is not None:
             self._owe("loan", f"loan:{loan.version}", loan.model_dump(mode="json"))
             await self.tell(self._risk, loan)
-            await self._settle()
+        await self._book_sweep()
+        await self._settle()
 
     async def _read_wallet(self) -> None:
         self._wallet_due, self._wallet_ms = False, self.clock.now_ms()
@@ -338,18 +339,27 @@ class PositionKeeper(Actor):
         self.book.funding_wallet = await self._loans.funding_wallet_usdt()
 
     async def _touched(self, message: LoanTouched) -> None:
-        """Money moved: book the sweep once, and read everything again."""
-        if message.swept_usdt > ZERO and message.action_id not in self.book.swept:
-            part = self.book.book_sweep(message.action_id, message.swept_usdt, self._ledger.fold)
-            payload: dict[str, Json] = {
-                "action_id": message.action_id,
-                "swept": str(message.swept_usdt),
-                "from_profit": str(part),
-            }
-            self._owe("sweep_booked", f"sweep:{message.action_id}", payload)
+        """Money moved: read everything again, and book a sweep once it shows in the debt."""
+        if self.book.touch(message):
+            payload: dict[str, Json] = {**message.model_dump(mode="json"), "debt_before": str(self.book.debt_before)}
+            self._owe("sweep_told", f"sweep_told:{message.action_id}", payload)
             await self._settle()
         await self._read_wallet()
         await self._read_loans()
+
+    async def _book_sweep(self) -> None:
+        """Debt and profit change hands at once: telling one without the other would ask for a hedge too many."""
+        shown = self.book.sweep_shows(self.clock.now_ms())
+        if shown is None:
+            return
+        mark = self._tick.mark if self._tick is not None else None
+        part = self.book.book_sweep(shown.action_id, shown.swept_usdt, self._ledger.fold, mark)
+        payload: dict[str, Json] = {
+            "action_id": shown.action_id,
+            "swept": str(shown.swept_usdt),
+            "from_profit": str(part),
+        }
+        self._owe("sweep_booked", f"sweep_booked:{shown.action_id}", payload)
         await self._tell_hedge()
 
     async def _tell_state(self) -> None:
@@ -437,7 +447,7 @@ class PositionKeeper(Actor):
             await self._compare(await self._venue.position(self.symbol), before)
         if self._wallet_due or now_ms - self._wallet_ms >= WALLET_MS:
             await self._read_wallet()
-        if now_ms - self._loans_ms >= self._policy.loan.poll_ms:
+        if self.book.touched is not None or now_ms - self._loans_ms >= self._policy.loan.poll_ms:
             await self._read_loans()
 
     async def _compare(self, position: PositionView, before: Decimal) -> None:

@@ -148,7 +148,7 @@ class Planner:
 
     def _send(self, intent: IntentBook, qty: Decimal, at: Situation, gap: int = 0) -> Send | None:
         attempt = len(intent.links)
-        price = price_through_mid(intent.side, at.quote.mid, reach_bps(attempt, at), at.instrument)
+        price = price_through_mid(intent.side, at.quote, reach_bps(attempt, at), at.instrument)
         carried = order_qty(qty, max(price, at.quote.mark), at.instrument, at.limits)
         if carried < at.instrument.min_qty:
             return None
@@ -209,7 +209,7 @@ class Planner:
         if needed < at.instrument.min_qty:
             # Only a refusal proves that the venue has nothing; silence never does.
             return Drop(request.order_link_id, "refused, and not needed any more") if refused else None
-        price = price_through_mid(request.side, at.quote.mid, reach_bps(request.attempt, at), at.instrument)
+        price = price_through_mid(request.side, at.quote, reach_bps(request.attempt, at), at.instrument)
         again = with_price(request, price, needed)
         return Send(request=again, payload={**request_payload(again), "send": tracked.sends + 1}, resend=True)
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from hedgelock_actors.domain.errors import InvalidInput
 from hedgelock_actors.domain.limits import Limits, Working
-from hedgelock_actors.domain.market import Instrument
+from hedgelock_actors.domain.market import Instrument, Quote
 from hedgelock_actors.domain.money import ZERO, round_price, round_to_step
 from hedgelock_actors.domain.order import Side
 
@@ -59,7 +59,14 @@ def order_qty(qty: Decimal, price: Decimal, instrument: Instrument, limits: Limi
     return round_to_step(most, instrument.qty_step, "down")
 
 
-def price_through_mid(side: Side, mid: Decimal, reach_bps: Decimal, instrument: Instrument) -> Decimal:
-    """A limit price that lies `reach_bps` through the mid, rounded towards the mid so that the bound holds."""
-    raw = mid * (1 + side.sign * reach_bps / _BPS)
+def price_through_mid(side: Side, quote: Quote, reach_bps: Decimal, instrument: Instrument) -> Decimal:
+    """A limit price that lies `reach_bps` through the mid, rounded towards the mid so that the bound holds.
+
+    It stays within the venue's own band around the mark, with a tenth of it to spare: the mark moves while we send.
+    """
+    raw = quote.mid * (1 + side.sign * reach_bps / _BPS)
+    band = instrument.price_limit_ratio * Decimal("0.9")
+    if band > ZERO:
+        edge = quote.mark * (1 + side.sign * band)
+        raw = max(raw, edge) if side is Side.SELL else min(raw, edge)
     return round_price(raw, instrument.tick_size, "up" if side is Side.SELL else "down")
