@@ -95,8 +95,9 @@ def up(
     }
     full = overlaid(load(config), sample, state_dir=state_dir, dashboard=not no_dashboard)
     options = UpOptions(prices=tuple(prices or ()), funding=funding, from_=from_, to=to)
-    session = SessionOptions(exit_at_end=exit_at_end, report=report, plain=plain, as_json=as_json)
-    code = asyncio.run(run_up(full, options, session, err if as_json else out))
+    session = SessionOptions(exit_at_end=exit_at_end, report=report, plain=plain, as_json=as_json, answer=sys.stdout)
+    screen = Console(file=sys.stderr if as_json else sys.stdout)
+    code = asyncio.run(run_up(full, options, session, screen))
     if code:
         raise typer.Exit(code)
 

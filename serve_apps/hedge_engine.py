@@ -168,6 +168,10 @@ class Sizing:
 
 def build(args: Mapping[str, Any]) -> serve.Application:
     """The application of configs/serve.yaml."""
-    options = {"num_replicas": 1, "max_ongoing_requests": 100, "ray_actor_options": {"num_cpus": 0}}
-    deployment = serve.deployment(Sizing).options(user_config={"state_dir": args["state_dir"]}, **options)
-    return cast("serve.Application", deployment.bind())
+    deployment = cast("serve.Deployment", serve.deployment(Sizing))  # typed as if it were still a decorator
+    return deployment.options(
+        num_replicas=1,
+        max_ongoing_requests=100,
+        ray_actor_options={"num_cpus": 0},
+        user_config={"state_dir": args["state_dir"]},
+    ).bind()

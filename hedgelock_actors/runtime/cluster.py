@@ -69,8 +69,7 @@ def environment(config: Config, state: Path) -> dict[str, str]:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(_token_file(state)),
         "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_BACKEND_LOG_LEVEL": "error",
-        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        "RAY_worker_niceness": "0",  # by default Ray runs its workers behind everything else on the host
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
         "PYTHONUNBUFFERED": "1",
@@ -121,11 +120,9 @@ def _set_environment(values: Mapping[str, str]) -> None:
     """For this process too: Ray's core has read its environment when it was imported, so it is told to look again."""
     os.environ.update(values)
     os.environ.pop("RAY_ADDRESS", None)  # never join somebody else's cluster
-    from ray._raylet import AuthenticationTokenLoader
-    from ray._raylet import Config as RayCoreConfig
-
-    RayCoreConfig.initialize("")
-    AuthenticationTokenLoader.instance().reset_cache()
+    core: Any = importlib.import_module("ray._raylet")  # compiled: it has no types
+    core.Config.initialize("")
+    core.AuthenticationTokenLoader.instance().reset_cache()
 
 
 def stop_ray() -> None:

@@ -129,7 +129,7 @@ class Up:
 
     async def _start_below(self, ports: cluster.Ports) -> None:
         """Databases, exchange and Ray at the same time: each mostly waits for itself."""
-        self.say("starting Postgres, Redis, the exchange and Ray")
+        self._tell("starting Postgres, Redis, the exchange and Ray")
         self._undo.append(("Ray", _in_thread(cluster.stop_ray)))
         began = [
             asyncio.create_task(self._postgres()),
@@ -183,7 +183,7 @@ class Up:
         return {mine.name: AccountKeys(api_key=its.api_key, api_secret=its.api_secret) for mine, its in pairs}
 
     async def _start_actors(self, ports: cluster.Ports) -> None:
-        self.say("starting the actors and HTTP")
+        self._tell("starting the actors and HTTP")
         cluster.start_supervisor(self.state)
         reach = Cluster()
         self.operator = Operator(self.config, reach)
@@ -192,12 +192,16 @@ class Up:
         serving = asyncio.create_task(asyncio.to_thread(cluster.start_serve, self.config, self.state, ports.http))
         try:
             await self._all_ready(reach)
+            self._tell("actors are ready; waiting for HTTP")
             await serving
         except (OSError, RuntimeError, ValueError) as error:
             raise StartFailed(f"HTTP did not start: {error}") from error
         finally:
             if not serving.done():
                 await asyncio.wait({serving}, timeout=READY_S)
+
+    def _tell(self, text: str) -> None:
+        self.say(f"{time.monotonic() - self.began:5.1f} s  {text}")
 
     async def _all_ready(self, reach: Cluster) -> None:
         deadline, waiting = time.monotonic() + READY_S, ["the supervisor does not answer"]

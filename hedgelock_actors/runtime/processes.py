@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,8 +92,12 @@ class Exchange:
         answer.raise_for_status()
 
     async def clock(self) -> dict[str, Any]:
-        """`/sim/clock`."""
-        return dict((await self._http.get("/sim/clock")).json())
+        """`/sim/clock`, with `venue_ms` as of now."""
+        fields = dict((await self._http.get("/sim/clock")).json())
+        if not fields["paced"]:  # the mapping is from the last change; CLOCK_MONOTONIC is shared by all processes
+            passed_ms = (time.monotonic_ns() - fields["monotonic_ns"]) * fields["speed"] / 1e6
+            fields["venue_ms"] = round(fields["venue_ms"] + passed_ms)
+        return fields
 
     async def report(self) -> dict[str, Any]:
         """`/sim/report`: the venue's own truth about all accounts."""

@@ -8,10 +8,10 @@ import os
 import signal
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.live import Live
@@ -38,6 +38,8 @@ class SessionOptions:
     report: Path | None
     plain: bool
     as_json: bool
+    answer: TextIO
+    """Where JSON goes: the real standard output."""
 
 
 async def run_up(config: Config, options: UpOptions, session: SessionOptions, console: Console) -> int:
@@ -48,6 +50,16 @@ async def run_up(config: Config, options: UpOptions, session: SessionOptions, co
     """
     check_files(options.prices, options.funding, config.sample.scenario)
     span = replay_span(options.prices, config.sample.scenario, options.from_, options.to)
+    log = config.state / "logs" / "up.log"
+    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with log.open("w", encoding="utf-8") as file, redirect_stdout(file), redirect_stderr(file):
+        # Ray prints errors of its own on our standard output; the screen, and JSON on it, are ours.
+        return await _run(config, options, session, console, span)
+
+
+async def _run(
+    config: Config, options: UpOptions, session: SessionOptions, console: Console, span: tuple[int, int] | None
+) -> int:
     run = Up(config, options, lambda text: None if session.as_json else console.print(f"[dim]{text}[/dim]"))
     stop = _signals()
     try:
@@ -55,7 +67,8 @@ async def run_up(config: Config, options: UpOptions, session: SessionOptions, co
             return await _watch(run, session, span, stop, console)
         return 130
     except StartFailed as error:
-        console.print(f"[red]{error}[/red]\n[dim]logs: {run.state / 'logs'} and /tmp/ray/session_latest/logs[/dim]")
+        console.print(str(error), style="red", highlight=False)
+        console.print(f"[dim]logs: {run.state / 'logs'} and /tmp/ray/session_latest/logs[/dim]")
         return 1
     finally:
         if not session.as_json:
@@ -107,7 +120,7 @@ def _deliver(report: Mapping[str, object], session: SessionOptions, console: Con
         session.report.parent.mkdir(parents=True, exist_ok=True)
         session.report.write_text(text + "\n", encoding="utf-8")
     if session.as_json:
-        console.file.write(text + "\n")
+        session.answer.write(text + "\n")
         return
     keys = ("max_lender_ltv", "max_net_ltv", "end_lender_ltv", "loan_liquidated", "short_liquidated", "fills", "sweeps")
     console.print("  ".join(f"{key} {_short(report[key])}" for key in keys))
@@ -117,7 +130,7 @@ def _deliver(report: Mapping[str, object], session: SessionOptions, console: Con
 async def _show(run: Up, session: SessionOptions, span: tuple[int, int] | None, console: Console) -> None:
     plain = session.plain or not console.is_terminal
     with ExitStack() as stack:
-        live = None if plain or session.as_json else stack.enter_context(Live(console=console, refresh_per_second=4))
+        live = None if plain or session.as_json else stack.enter_context(_live(console))
         while True:
             seen = await _look(run)
             if live is not None:
@@ -125,6 +138,10 @@ async def _show(run: Up, session: SessionOptions, span: tuple[int, int] | None, 
             elif not session.as_json:
                 console.print(line(seen, span), highlight=False, soft_wrap=True)
             await asyncio.sleep(LOOK_S if live is not None else PLAIN_S)
+
+
+def _live(console: Console) -> Live:
+    return Live(console=console, refresh_per_second=4, redirect_stdout=False, redirect_stderr=False)
 
 
 async def _look(run: Up) -> Look:

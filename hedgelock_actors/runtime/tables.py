@@ -65,11 +65,11 @@ def _joint(given: PlanInput, made: Plan) -> Text:
     within = "with unlimited reserve" if given.reserve is None else f"within the reserve of {given.reserve:,.2f} USDT"
     cost = "the least cash tied up" if given.costs is None else "the stated costs"
     if joint.feasible:
-        text = f"Repay or hedge? By {cost}, {within}: repay {joint.repay:,.2f} USDT and hold a short of {joint.hedge:,.6f}."
-        return Text(text, style="green")
+        mix = f"repay {joint.repay:,.2f} USDT and hold a short of {joint.hedge:,.6f}."
+        return Text(f"Repay or hedge? By {cost}, {within}: {mix}", style="green")
     return Text(
-        f"Repay or hedge? Not possible {within}: {joint.shortfall:,.2f} USDT are missing. The mix that needs least cash is "
-        f"to repay {joint.repay:,.2f} USDT and hold a short of {joint.hedge:,.6f}.",
+        f"Repay or hedge? Not possible {within}: {joint.shortfall:,.2f} USDT are missing. The mix that needs least "
+        f"cash is to repay {joint.repay:,.2f} USDT and hold a short of {joint.hedge:,.6f}.",
         style="bold red",
     )
 
@@ -77,8 +77,8 @@ def _joint(given: PlanInput, made: Plan) -> Text:
 def _breaches(made: Plan) -> list[Text]:
     return [
         Text(
-            f"A hedge cannot cure this: the net LTV {made.net_ltv:.4f} is above the target {rung.target_ltv:g} already. Only "
-            f"repaying {missing.usdt:,.2f} USDT or adding {missing.coin:,.6f} coins does.",
+            f"A hedge cannot cure this: the net LTV {made.net_ltv:.4f} is above the target {rung.target_ltv:g} already. "
+            f"Only repaying {missing.usdt:,.2f} USDT or adding {missing.coin:,.6f} coins does.",
             style="bold red",
         )
         for rung, missing in made.breaches

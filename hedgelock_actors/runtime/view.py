@@ -34,7 +34,8 @@ def line(look: Look, span: tuple[int, int] | None) -> str:
     done = f"{_share(look, span):4.0%} " if span is not None and look.venue_ms is not None else ""
     shown = " | ".join(
         f"{one.symbol} {_number(one.price, ',.1f')} lender {_ratio(one.lender_ltv)} net {_ratio(one.net_ltv)} "
-        f"{one.level} short {_number(one.short)} of {_number(one.target)} sweeps {one.sweeps} ({one.swept_usdt:,.0f} USDT)"
+        f"{one.level} short {_number(one.short)} of {_number(one.target)} "
+        f"sweeps {one.sweeps} ({one.swept_usdt:,.0f} USDT)"
         for one in look.accounts
     )
     return f"{_time(look.venue_ms)} {done}{shown or 'waiting for the first price'} | alerts {look.alert_count}"
