@@ -61,8 +61,8 @@ fmt: install ## format and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-simulate: install ## the seeded simulations and the recorded crashes
-	$(PYTEST) -m "slow and not ray" $(ARGS)
+simulate: install ## the six actors in one process on virtual time: recorded crashes, losses, kills, every crash point
+	$(PYTEST) tests/simulation tests/crash -m "not ray" $(ARGS)
 
 heavy: install ## the long suites: Ray, kill -9, whole crashes end to end
 	$(PYTEST) -m "slow or ray" $(ARGS)
