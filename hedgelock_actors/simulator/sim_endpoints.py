@@ -92,6 +92,7 @@ class SimEndpoints:
             "pace_overruns": driver.pacing.overruns,
             "pace_late": driver.pacing.late(driver.last_tick[0]),
             "wall_s": round(driver.wall_s, 3),
+            "listeners": gateway.hub.listeners(),
             "counters": dict(gateway.counters),
         }
         if uid is not None:

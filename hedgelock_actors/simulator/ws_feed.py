@@ -73,6 +73,8 @@ class PublicFeed:
         if stream is None or not shared:
             stream = self._books[(symbol, depth)] = BookStream(depth)
             stream.update(self._exchange.book(symbol))
+            if depth == 1:
+                self._touched_ms[symbol] = self._exchange.now_ms
         message = stream.snapshot()
         return [_book_frame(message, depth)] if message is not None else []
 

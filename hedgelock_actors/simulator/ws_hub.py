@@ -52,6 +52,10 @@ class Hub:
         """True when anyone listens to `key`."""
         return key in self._topics
 
+    def listeners(self) -> dict[str, int]:
+        """How many listen under each key."""
+        return {key: len(listeners) for key, listeners in self._topics.items()}
+
     def publish(self, key: str, frame: bytes) -> None:
         """Queue `frame` for all listeners of `key`."""
         for connection in self._topics.get(key, ()):

@@ -47,6 +47,11 @@ class Running:
     def sim(self, path: str, **query: str) -> Any:
         return requests.get(f"{self.rest}/sim/{path}", params=query, timeout=10).json()
 
+    def heard(self, *topics: str, uid: str = "") -> None:
+        """Wait until the account's private topics are subscribed by someone."""
+        keys = {f"{uid or self.uid}/{topic}" for topic in topics}
+        eventually(lambda: keys <= self.sim("report")["server"]["listeners"].keys(), 15)
+
     def fault(self, **spec: object) -> None:
         answer = requests.post(f"{self.rest}/sim/fault", json=spec, timeout=10)
         assert answer.status_code == 200, answer.text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -115,7 +114,7 @@ def test_the_private_stream_tells_of_orders_executions_position_and_wallet(
         socket.execution_stream(pushes["execution"].put)
         socket.position_stream(pushes["position"].put)
         socket.wallet_stream(pushes["wallet"].put)
-        time.sleep(0.5)  # pybit has no way to wait for the acknowledgements
+        venue.heard(*pushes)
         link_id = link()
         order_id = http.place_order(
             category="linear", symbol="BTCUSDT", side="Sell", orderType="Market", qty="0.05", orderLinkId=link_id
