@@ -147,6 +147,7 @@ def test_an_approval_cannot_be_changed_copied_or_carried_away() -> None:
         (request(), gate(recent_order_ms=(NOW - 1_000,) * 19)),
         (request(), gate(recent_order_ms=(NOW - 60_000,) * 100)),
         (request(), gate(quote=quote(ts_ms=NOW - 5_000))),
+        (request(), gate(position_ms=NOW - 120_000)),
         (request("1"), intents(qty=D("1.5"), committed_qty=D("0.5"))),
         (buy("1"), gate(BUYING, position_qty=SHORT, working=Working(buy_qty=D(4)))),
         (request(price=None), gate()),

@@ -66,16 +66,17 @@ def test_turning_critical_does_not_wait_for_the_dead_band() -> None:
     assert decision.target_qty == D("2.010")
     assert decide(state, "2.02", level=RiskLevel.CRITICAL)[1] is None, "only the turn, not the state"
     assert decide(HELD, "1.9", level=RiskLevel.CRITICAL)[1] is None, "never down"
+    assert decide(HELD, "2.0", level=RiskLevel.CRITICAL)[1] is None, "nothing to add"
 
 
 def test_down_waits_for_the_dwell_and_goes_to_the_most_that_was_wanted() -> None:
-    state, decision = decide(HELD, "1.0", now_ms=0)
+    state, decision = decide(HELD, "1.0", now_ms=7_000)
     assert decision is None
-    state, decision = decide(state, "1.5", now_ms=500)
+    state, decision = decide(state, "1.5", now_ms=7_500)
     assert decision is None
-    state, decision = decide(state, "1.0", now_ms=999)
+    state, decision = decide(state, "1.0", now_ms=7_999)
     assert decision is None
-    state, decision = decide(state, "1.0", now_ms=1_000)
+    state, decision = decide(state, "1.0", now_ms=8_000)
     assert decision is not None
     assert decision.target_qty == D("1.500")
     assert state.lower_since_ms is None
@@ -93,6 +94,19 @@ def test_a_stale_demand_decides_nothing_and_breaks_the_dwell() -> None:
     state, _ = decide(HELD, "1.0", now_ms=0)
     state, decision = decide(state, "4", now_ms=2_000, asked_ms=1_899)
     assert (decision, state.lower_since_ms) == (None, None)
+
+
+def test_a_demand_is_fresh_up_to_its_bound() -> None:
+    assert decide(HELD, "4", now_ms=100, asked_ms=0)[1] is not None
+    assert decide(HELD, "4", now_ms=101, asked_ms=0)[1] is None
+
+
+def test_nothing_is_a_quantity() -> None:
+    assert wanted_qty(D(0), D(0), None, STEP) == D(0)
+
+
+def test_a_policy_may_have_no_dead_band_and_no_dwell() -> None:
+    assert replace(POLICY, dead_band=0.0, down_dwell_ms=0).dead_band == 0.0
 
 
 def test_a_cap_below_the_floor_is_all_there_is_and_the_rest_is_told() -> None:

@@ -39,6 +39,10 @@ def test_below_the_trigger_nothing_moves() -> None:
     assert planned(debt=D(0)) is None
 
 
+def test_the_trigger_itself_sweeps() -> None:
+    assert planned(lender_ltv=0.45, debt=D(22_500)) == (D(1_500), D(0), D(0), D(0))
+
+
 def test_the_lenders_own_number_rules_when_it_is_worse() -> None:
     # The lender says 0.50 (its price is lower): 16 % of the debt must go.
     assert planned(lender_ltv=0.50) == (D(3_680), D(0), D(0), D(0))
@@ -50,6 +54,9 @@ def test_a_low_liquidation_ltv_sweeps_earlier() -> None:
 
 def test_the_buffer_repays_first() -> None:
     assert planned(funding_wallet=D(1_500)) == (D(500), D(1_500), D(0), D(0))
+    plan = plan_sweep(replace(AT, funding_wallet=D(1_500)), POLICY)
+    assert plan is not None
+    assert plan.repay == D(2_000)
     assert planned(funding_wallet=D(99_999)) == (D(0), D(2_000), D(0), D(0))
 
 
@@ -93,6 +100,15 @@ def test_one_sweep_and_one_day_are_bounded() -> None:
 
 def test_crumbs_are_not_moved() -> None:
     assert planned(equity=D(5_009)) == (D(0), D(0), D(0), D(2_000))
+    assert planned(equity=D(5_010)) == (D(10), D(0), D(0), D(1_990))
+    assert planned(transferable=D(1_990)) == (D(1_990), D(0), D("0.010"), D(0))
+    assert planned(transferable=D(1_991)) == (D(1_991), D(0), D(0), D(9))
+
+
+def test_a_crumb_of_a_loan_is_left_alone() -> None:
+    crumb = {"debt": D(92), "collateral": D("0.04"), "short_qty": D(0)}
+    assert planned(**crumb) is None
+    assert planned(**{**crumb, "debt": D(230), "collateral": D("0.1")}) == (D(20), D(0), D(0), D(0))
 
 
 @pytest.mark.parametrize(
