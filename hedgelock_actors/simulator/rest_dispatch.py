@@ -9,7 +9,6 @@ from types import MappingProxyType
 
 import msgspec
 from aiohttp import web
-from multidict import CIMultiDict
 
 from hedgelock_actors.simulator import rest_account, rest_asset, rest_loan, rest_market, rest_order, rest_position
 from hedgelock_actors.simulator.auth import AuthError
@@ -107,9 +106,8 @@ class RestServer:
 
     def _response(self, answer: Answer, verdict: Verdict) -> web.Response:
         now = self._gateway.now_ms()
-        headers = CIMultiDict(verdict.headers())
-        headers["Traceid"] = self._gateway.new_id().replace("-", "")
-        headers["Timenow"] = str(now)
+        trace = self._gateway.new_id().replace("-", "")
+        headers = {**verdict.headers(), "Traceid": trace, "Timenow": str(now)}
         return web.Response(body=encode(answer.envelope(now)), content_type="application/json", headers=headers)
 
     # ------------------------------------------------------------------ faults
