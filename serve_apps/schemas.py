@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -74,6 +75,8 @@ class Reply(msgspec.Struct, frozen=True):
     headers: Mapping[str, str] = {}
 
 
+_FIELD = re.compile(r"`\$\.(\w+)`|field `(\w+)`")
+"""Where msgspec names the field: `$.amount_usd` for a bad value, field `amount_usd` for a missing or unknown one."""
 _ENCODER = msgspec.json.Encoder(decimal_format="string", enc_hook=str)
 _HEDGE = msgspec.json.Decoder(HedgeRequest)
 _MODE = msgspec.json.Decoder(ModeRequest)
@@ -101,8 +104,5 @@ def mode_request(body: bytes) -> ModeRequest:
 
 
 def _unprocessable(error: Exception) -> HttpError:
-    text = str(error)
-    field = text.rsplit("`$.", 1)[1].rstrip("`") if "`$." in text else ""
-    if not field and "`" in text:  # a missing or unknown field is named in the text itself
-        field = text.split("`")[1]
-    return HttpError(422, "invalid_input", text, field if field != "$" else "")
+    found = _FIELD.search(str(error))
+    return HttpError(422, "invalid_input", str(error), (found[1] or found[2]) if found else "")

@@ -128,12 +128,14 @@ class Supervisor:
         self._start(watched)
         while not self._stopping:
             try:
-                self._heard(watched, await self._cluster.health(name))
+                # A call into a process that is gone hangs for up to 2 s: the next look must not wait for it.
+                down = watched.down_since is not None
+                self._heard(watched, await self._cluster.health(name, wait_s=0.2 if down else 0.5))
             except Unreachable as error:
                 self._missed(watched, str(error))
             await self._repeat_trading_state(watched)
-            down = watched.down_since is not None or not watched.was_ready
-            await asyncio.sleep(POLL_DOWN_S if down else POLL_S)
+            soon = watched.down_since is not None or not watched.was_ready
+            await asyncio.sleep(POLL_DOWN_S if soon else POLL_S)
 
     def _start(self, watched: _Watched) -> None:
         try:

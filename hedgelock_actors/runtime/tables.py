@@ -77,7 +77,7 @@ def _joint(given: PlanInput, made: Plan) -> Text:
 def _breaches(made: Plan) -> list[Text]:
     return [
         Text(
-            f"A hedge cannot cure this: the net LTV {made.net_ltv:.4f} is above the target {rung.target_ltv:g} already. "
+            f"A hedge cannot cure this: the net LTV {made.net_ltv:.4f} is above the target {rung.target_ltv:g}. "
             f"Only repaying {missing.usdt:,.2f} USDT or adding {missing.coin:,.6f} coins does.",
             style="bold red",
         )

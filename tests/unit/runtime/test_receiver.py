@@ -1,4 +1,4 @@
-"""The receiving end: once each, in order; nothing of a predecessor; full states are kept until the actor has started."""
+"""The receiving end: once each, in order; nothing of a predecessor; full states are kept until the start."""
 
 from __future__ import annotations
 
