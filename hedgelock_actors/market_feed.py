@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -136,8 +137,7 @@ class MarketFeed(Actor):
         self.counters["ticks"] += 1
         self.mark_ready()
         await self._publish_depth(feed, tick)
-        for to in self._subscribers:
-            await self.tell(to, tick, conflate=f"tick:{feed.symbol}")
+        await self._tell_all(self._subscribers, tick)
 
     def _waits_for_other_half(self, feed: Feed, quote: Quote) -> bool:
         """Book and ticker arrive apart: in a fast market a pair of two different moments must not be decided on."""
@@ -171,8 +171,14 @@ class MarketFeed(Actor):
         self.counters["stale"] += 1
         self.mark_degraded(f"{feed.symbol}: {reason}")
         message = FeedStale(symbol=feed.symbol, ts_ms=now_ms, reason=reason)
-        for to in (*self._subscribers, *((self._notifier,) if self._notifier else ())):
-            await self.tell(to, message, conflate=f"tick:{feed.symbol}")
+        await self._tell_all(self._subscribers, message)
+        if self._notifier:
+            await self.tell(self._notifier, message)
+
+    async def _tell_all(self, receivers: Sequence[str], message: Tick | FeedStale) -> None:
+        """All at once: a router has the price then before a target that follows from it can reach the router."""
+        key = f"tick:{message.symbol}"
+        await asyncio.gather(*(self.tell(to, message, conflate=key) for to in receivers))
 
     async def _publish_depth(self, feed: Feed, tick: Tick) -> None:
         if tick.ts_ms - feed.depth_ms < DEPTH_EVERY_MS:

@@ -159,6 +159,13 @@ class OrderRouter(Actor):
             await self._put(*found)
 
     async def _work(self) -> None:
+        try:
+            await self._take_in()
+        finally:
+            # Whatever ended it: nobody is left waiting for a worker that is gone.
+            self._inbox.close()
+
+    async def _take_in(self) -> None:
         while not self.stopped:
             slot = await self._inbox.get()
             try:

@@ -1,0 +1,332 @@
+"""A small venue in memory that is as awkward as the real one: it acknowledges first, and shows and fills later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from hedgelock_actors.domain.limits import Approved
+from hedgelock_actors.domain.market import Instrument
+from hedgelock_actors.domain.messages import Tick
+from hedgelock_actors.domain.order import (
+    Accepted,
+    CancelOutcome,
+    OrderRequest,
+    OrderStatus,
+    OrderView,
+    Rejected,
+    Side,
+    SubmitOutcome,
+    Unknown,
+)
+from hedgelock_actors.domain.position import Execution
+from hedgelock_actors.ports.clock import Clock
+from hedgelock_actors.ports.venue import LoanView, PositionView, PrivateEvent, PrivateHandler, VenueError, WalletView
+
+ZERO = Decimal(0)
+SYMBOL, ACCOUNT = "BTCUSDT", "main"
+INSTRUMENT = Instrument(
+    symbol=SYMBOL,
+    base_coin="BTC",
+    tick_size=Decimal("0.10"),
+    qty_step=Decimal("0.001"),
+    min_qty=Decimal("0.001"),
+    max_qty=Decimal(1190),
+    max_market_qty=Decimal(500),
+    min_notional=Decimal(5),
+    funding_interval_min=480,
+    max_leverage=Decimal(100),
+    price_limit_ratio=Decimal("0.01"),
+)
+
+
+def tick(ts_ms: int, price: int | str = 60_000) -> Tick:
+    """A price with a spread of 0.2 USDT and plenty of depth."""
+    mid = Decimal(price)
+    return Tick(
+        symbol=SYMBOL,
+        ts_ms=ts_ms,
+        last=mid,
+        mark=mid,
+        index=mid,
+        bid=mid - Decimal("0.1"),
+        ask=mid + Decimal("0.1"),
+        bid_depth_usdt=1e7,
+        ask_depth_usdt=1e7,
+        funding_rate=0.0001,
+        next_funding_ms=ts_ms + 3_600_000,
+    )
+
+
+@dataclass(slots=True)
+class Taken:
+    """An order that the venue has taken; it shows and fills at `due_ms`."""
+
+    request: OrderRequest
+    due_ms: int
+    view: OrderView | None = None
+    waiting: list[PrivateEvent] = field(default_factory=list)
+
+
+class FakeVenue:
+    """Implements Venue. Orders fill wholly at their limit price, `fill` of them, when they show.
+
+    `lag_ms`: from acknowledgement to effect and visibility. `answers`: outcomes given instead of taking the order
+    ("lost": neither taken nor answered; "unanswered": taken, the answer is lost; or a code that it is rejected with).
+    """
+
+    def __init__(self, clock: Clock, lag_ms: int = 0) -> None:
+        self.clock = clock
+        self.lag_ms = lag_ms
+        self.fill = Decimal(1)
+        self.answers: list[str] = []
+        self.silent = False
+        """Pushes are lost; queries work."""
+        self.failing = 0
+        """So many queries fail."""
+        self.taken: dict[str, Taken] = {}
+        self.sent: list[OrderRequest] = []
+        self.executed: list[Execution] = []
+        self.duplicates = 0
+        self.cancelled: list[str] = []
+        self.lowest_qty = ZERO
+        """The largest short that ever was."""
+        self._handler: PrivateHandler | None = None
+        self._topics: frozenset[str] = frozenset()
+
+    # ------------------------------------------------------------ the port
+
+    async def start(self, topics: Sequence[str], handler: PrivateHandler) -> None:
+        self._topics, self._handler = frozenset(topics), handler
+
+    async def stop(self) -> None:
+        self._handler = None
+
+    async def instrument(self, symbol: str) -> Instrument:
+        self._query("instrument")
+        return INSTRUMENT
+
+    async def place(self, order: Approved[OrderRequest]) -> SubmitOutcome:
+        request = order.request
+        self.sent.append(request)
+        answer = self.answers.pop(0) if self.answers else ""
+        if answer == "lost":
+            return Unknown("lost on the way there")
+        if answer.isdigit():
+            return Rejected(answer, "no", answer in ("10006", "10002"))
+        if request.order_link_id in self.taken:
+            self.duplicates += 1
+            return Rejected("110072", "OrderLinkedID is duplicate")
+        self.taken[request.order_link_id] = Taken(request, self.clock.now_ms() + self.lag_ms)
+        if self.lag_ms == 0:
+            self._effect(self.taken[request.order_link_id])
+        return Unknown("lost on the way back") if answer == "unanswered" else Accepted(f"id-{request.order_link_id}")
+
+    async def cancel(self, symbol: str, order_link_id: str) -> CancelOutcome:
+        self.cancelled.append(order_link_id)
+        return Accepted("")
+
+    async def open_orders(self, symbol: str) -> Sequence[OrderView]:
+        self._query("open_orders")
+        return [one.view for one in self.taken.values() if one.view is not None]
+
+    async def find_order(self, symbol: str, order_link_id: str) -> OrderView | None:
+        self._query("find_order")
+        self._settle()
+        taken = self.taken.get(order_link_id)
+        return None if taken is None else taken.view
+
+    async def executions(self, symbol: str, since_ms: int) -> Sequence[Execution]:
+        self._query("executions")
+        self._settle()
+        return [one for one in self.executed if one.ts_ms >= since_ms]
+
+    async def position(self, symbol: str) -> PositionView:
+        self._query("position")
+        self._settle()
+        qty = self.signed_qty
+        return PositionView(
+            symbol=SYMBOL,
+            ts_ms=self.clock.now_ms(),
+            signed_qty=qty,
+            entry_price=Decimal(60_000),
+            mark=Decimal(60_000),
+            unrealised_pnl=ZERO,
+            liquidation_price=None,
+        )
+
+    async def wallet(self) -> WalletView:
+        self._query("wallet")
+        cash = Decimal(84_000)
+        return WalletView(
+            ts_ms=self.clock.now_ms(),
+            wallet_usdt=cash,
+            equity_usdt=cash,
+            available_usdt=cash,
+            initial_margin_usdt=ZERO,
+            maintenance_margin_usdt=ZERO,
+        )
+
+    # ------------------------------------------------------------ the venue itself
+
+    @property
+    def signed_qty(self) -> Decimal:
+        """The position as it truly is."""
+        return sum((one.side.sign * one.qty for one in self.executed if one.exec_type != "Funding"), ZERO)
+
+    async def push(self) -> None:
+        """Hand over what has become visible; lost when `silent`."""
+        self._settle()
+        for taken in list(self.taken.values()):
+            events, taken.waiting = taken.waiting, []
+            for event in events:
+                await self.give(event)
+
+    async def give(self, event: PrivateEvent) -> None:
+        """One push."""
+        if self._handler is not None and not self.silent:
+            await self._handler(event)
+
+    def happen(self, side: Side, qty: str, exec_type: str = "Trade", exec_id: str = "") -> Execution:
+        """Something that was not ordered by us."""
+        done = Execution(
+            symbol=SYMBOL,
+            exec_id=exec_id or f"foreign-{len(self.executed)}",
+            order_id="foreign",
+            order_link_id="",
+            side=side,
+            qty=Decimal(qty),
+            price=Decimal(60_000),
+            fee=ZERO,
+            exec_type=exec_type,
+            is_maker=False,
+            ts_ms=self.clock.now_ms(),
+            closed_size=ZERO,
+            create_type="CreateByLiq" if exec_type == "BustTrade" else "CreateByUser",
+        )
+        self.executed.append(done)
+        return done
+
+    def _query(self, name: str) -> None:
+        if self.failing > 0:
+            self.failing -= 1
+            raise VenueError(f"{name}: no answer")
+
+    def _settle(self) -> None:
+        for taken in self.taken.values():
+            if taken.view is None and taken.due_ms <= self.clock.now_ms():
+                self._effect(taken)
+
+    def _effect(self, taken: Taken) -> None:
+        request, now_ms = taken.request, self.clock.now_ms()
+        price = request.price or Decimal(60_000)
+        short = -self.signed_qty
+        most = min(request.qty, max(ZERO, short)) if request.reduce_only else request.qty
+        filled = (most * self.fill).quantize(INSTRUMENT.qty_step)
+        fully = filled == request.qty
+        taken.view = OrderView(
+            symbol=SYMBOL,
+            order_id=f"id-{request.order_link_id}",
+            order_link_id=request.order_link_id,
+            status=OrderStatus.FILLED if fully else OrderStatus.CANCELLED,
+            side=request.side,
+            qty=request.qty,
+            price=price,
+            cum_qty=filled,
+            cum_value=filled * price,
+            cum_fee=filled * price * Decimal("0.00055"),
+            leaves_qty=ZERO,
+            reduce_only=request.reduce_only,
+            reject_reason="EC_NoError",
+            cancel_type="UNKNOWN",
+            create_type="CreateByUser",
+            ts_ms=now_ms,
+        )
+        taken.waiting.append(taken.view)
+        if filled > ZERO:
+            done = replace(
+                self.happen(request.side, str(filled), exec_id=f"x-{request.order_link_id}"),
+                order_link_id=request.order_link_id,
+                order_id=taken.view.order_id,
+                price=price,
+                fee=filled * price * Decimal("0.00055"),
+            )
+            self.executed[-1] = done
+            taken.waiting.append(done)
+        self.lowest_qty = min(self.lowest_qty, self.signed_qty)
+
+
+class FakeLoans:
+    """Implements Loans: one loan, a Funding wallet and a unified wallet.
+
+    `answers` as in FakeVenue: "lost" (not done, no answer), "unanswered" (done, no answer) or a code.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.debt = Decimal(240_000)
+        self.collateral = Decimal(10)
+        self.funding = ZERO
+        self.unified = Decimal(84_000)
+        self.transfers: dict[str, Decimal] = {}
+        self.repaid: list[Decimal] = []
+        self.answers: list[str] = []
+        self.failing = 0
+
+    async def loans(self) -> Sequence[LoanView]:
+        self._query()
+        return [
+            LoanView(
+                loan_id="loan-1",
+                ts_ms=self.clock.now_ms(),
+                collateral_coin="BTC",
+                collateral=self.collateral,
+                collateral_value_usd=self.collateral * 60_000,
+                debt=self.debt,
+                lender_ltv=0.4,
+                haircut=1.0,
+            )
+        ]
+
+    async def funding_wallet_usdt(self) -> Decimal:
+        self._query()
+        return self.funding
+
+    async def transferable_usdt(self) -> Decimal:
+        self._query()
+        return self.unified
+
+    async def transfer_to_funding(self, transfer_id: str, amount: Decimal) -> SubmitOutcome:
+        answer = self.answers.pop(0) if self.answers else ""
+        if answer == "lost":
+            return Unknown("lost")
+        if answer.isdigit():
+            return Rejected(answer, "no")
+        if transfer_id not in self.transfers:
+            self.transfers[transfer_id] = amount
+            self.unified -= amount
+            self.funding += amount
+        return Unknown("lost") if answer == "unanswered" else Accepted(transfer_id)
+
+    async def find_transfer(self, transfer_id: str) -> str | None:
+        self._query()
+        return "SUCCESS" if transfer_id in self.transfers else None
+
+    async def repay(self, amount: Decimal) -> SubmitOutcome:
+        answer = self.answers.pop(0) if self.answers else ""
+        if answer == "lost":
+            return Unknown("lost")
+        if answer.isdigit():
+            return Rejected(answer, "no")
+        if amount > self.funding or amount > self.debt:
+            return Rejected("148029", "insufficient repay balance")
+        self.funding -= amount
+        self.debt -= amount
+        self.repaid.append(amount)
+        return Unknown("lost") if answer == "unanswered" else Accepted("repay")
+
+    def _query(self) -> None:
+        if self.failing > 0:
+            self.failing -= 1
+            raise VenueError("no answer")
