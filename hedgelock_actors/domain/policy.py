@@ -60,9 +60,9 @@ class LoanPolicy:
 
     liquidation_ltv: float = 0.95
     margin_call_ltv: float = 0.85
-    poll_ms: int = 10_000
+    poll_ms: int = 30_000
     """How often loans are read."""
-    max_age_ms: int = 60_000
+    max_age_ms: int = 120_000
     """A loan read longer ago is not decided on."""
 
     def __post_init__(self) -> None:

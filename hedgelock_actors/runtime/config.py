@@ -140,7 +140,7 @@ class LimitsConfig(Section):
 class MarketConfig(Section):
     """Which prices are believed."""
 
-    stale_after_s: Annotated[float, Field(gt=0, le=600)] = 5
+    stale_after_s: Annotated[float, Field(gt=0, le=600)] = 10
     ahead_max_s: Annotated[float, Field(gt=0, le=60)] = 1
     jump: Ratio = 0.30
     divergence: Ratio = 0.05
@@ -152,8 +152,8 @@ class LoanConfig(Section):
 
     liquidation_ltv: Annotated[float, Field(gt=0, lt=1)] = 0.95
     margin_call_ltv: Annotated[float, Field(gt=0, lt=1)] = 0.85
-    poll_s: Annotated[float, Field(ge=1, le=600)] = 10
-    max_age_s: Annotated[float, Field(ge=1, le=3_600)] = 60
+    poll_s: Annotated[float, Field(ge=1, le=600)] = 30
+    max_age_s: Annotated[float, Field(ge=1, le=3_600)] = 120
 
 
 class ExecutionConfig(Section):
@@ -196,7 +196,7 @@ class HttpConfig(Section):
     host: Literal["127.0.0.1"] = "127.0.0.1"
     port: Port = 8470
     allowed_hosts: tuple[str, ...] = ("127.0.0.1", "localhost")
-    haproxy: bool = True
+    haproxy: bool = False
 
 
 class RayConfig(Section):
