@@ -32,7 +32,7 @@ class Limits:
     """How far through the mid a limit price may reach."""
     price_band_bps: Decimal = Decimal(500)
     """How far from the mark and from the last good price any limit price may lie, either way."""
-    max_quote_age_ms: int = 5_000
+    max_quote_age_ms: int = 10_000
     max_position_age_ms: int = 120_000
     symbols: frozenset[str] = frozenset({"BTCUSDT", "ETHUSDT", "LTCUSDT", "XRPUSDT"})
     environment: str = "local"

@@ -76,7 +76,7 @@ class QuotePolicy:
     max_divergence: float = 0.10
     """How far mark, index, last and mid may lie apart, as a ratio of the index. Real crashes have shown several percent
     between perpetual and spot, and a hedge must still be possible then."""
-    max_age_ms: int = 5_000
+    max_age_ms: int = 10_000
     max_ahead_ms: int = 1_000
     """How far a venue time may lie ahead of our clock."""
     max_spread: float = 0.05

@@ -11,7 +11,7 @@ Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """What is to be written. `key` is unique in its stream: writing it again is a no-op that returns the first record."""
+    """What is to be written. `key` is unique in its stream: writing it again changes nothing and returns the first."""
 
     kind: str
     key: str

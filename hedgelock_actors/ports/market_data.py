@@ -48,7 +48,7 @@ class MarketData(Protocol):
     """Subscribes, reconnects and keeps books by itself; hands over events one after the other, in order."""
 
     async def start(self, symbols: Sequence[str], handler: MarketHandler) -> None:
-        """Connect and deliver; the next event is delivered after the handler has returned (books and tickers conflate meanwhile)."""
+        """Connect and deliver, one event at a time; books and tickers conflate while the handler runs."""
         ...
 
     async def stop(self) -> None:

@@ -78,7 +78,7 @@ class Venue(Protocol):
     """One account on one venue."""
 
     async def start(self, topics: Sequence[str], handler: PrivateHandler) -> None:
-        """Subscribe to private topics among order, execution, position, wallet; events are handed over one after the other."""
+        """Subscribe to topics among order, execution, position, wallet; events are handed over one by one."""
         ...
 
     async def stop(self) -> None:

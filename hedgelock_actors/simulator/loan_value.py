@@ -88,11 +88,19 @@ def loan_ltv(core: Core, account: Account) -> Decimal:
 def cash_and_pnl(core: Core, account: Account) -> Decimal:
     """USDT in all wallets and in transit, plus unrealised PnL."""
     books = (unified(account.uid), fund(account.uid), transit(account.uid))
-    cash = sum((core.ledger.balance(book, "USDT") for book in books), ZERO)
-    for symbol, position in account.positions.items():
-        if position.lots:
-            cash += position_margin(core, account, core.markets[symbol], position).unrealised
-    return cash
+    return sum((core.ledger.balance(book, "USDT") for book in books), unrealised(core, account))
+
+
+def unrealised(core: Core, account: Account) -> Decimal:
+    """Unrealised PnL of all positions, USDT."""
+    return sum(
+        (
+            position_margin(core, account, core.markets[symbol], position).unrealised
+            for symbol, position in account.positions.items()
+            if position.lots
+        ),
+        ZERO,
+    )
 
 
 def reducible(core: Core, account: Account, coin: str) -> Decimal:

@@ -11,7 +11,6 @@ from hedgelock_actors.simulator.core import Core
 from hedgelock_actors.simulator.events import LoanEvent
 from hedgelock_actors.simulator.ledger import DESK, FEES, INSURANCE, LENDER, debt, fund, money, pledged, transit
 from hedgelock_actors.simulator.loan_value import (
-    cash_and_pnl,
     collateral_price,
     counted_collateral,
     debt_price,
@@ -19,6 +18,7 @@ from hedgelock_actors.simulator.loan_value import (
     ltv,
     reducible,
     total_debt,
+    unrealised,
 )
 from hedgelock_actors.simulator.margin import STABLE
 from hedgelock_actors.simulator.views import AdjustRecord, BorrowRecord, RepayRecord
@@ -113,7 +113,7 @@ class LoanDesk:
         core.ledger.move(coin, paid, transit(account.uid), LENDER)
         self._lent(account, coin, -paid)
         self._reduce_debt(account, coin, paid)
-        account.truth.repaid += paid * debt_price(core, coin)
+        account.truth.was_repaid(paid * debt_price(core, coin), unrealised(core, account))
         index = next(i for i, one in enumerate(account.repays) if one.repay_id == record.repay_id)
         account.repays[index] = replace(record, status=DONE, amount=paid)
         self.observe(account)
@@ -242,7 +242,7 @@ class LoanDesk:
         core, terms = self._core, self._core.spec.loan
         owed, value = total_debt(core, account), counted_collateral(core, account)
         ratio = ltv(owed, value)
-        net_debt = owed - (cash_and_pnl(core, account) - account.truth.cash_start)
+        net_debt = owed - account.truth.unswept(unrealised(core, account))
         account.truth.saw_loan(ratio, net_debt / value if value > 0 else ZERO, core.now_ms)
         if owed == 0:
             return

@@ -2,10 +2,11 @@
 
 Lender LTV is debt over tiered collateral value at min(last, index), as the lender sees it. Net LTV is
 
-    (D - (cash - cash_at_start)) / collateral value,   cash = USDT in UNIFIED, FUND and in transit + unrealised PnL
+    (D - unswept profit) / collateral value
+    unswept profit = realised PnL - fees + funding + unrealised PnL - what repayments have taken of it
 
-so a gain of the hedge lowers it, and money that moves between the wallets or from a wallet into repayment leaves it
-where it is (debt and cash fall by the same amount). Both are taken at every price tick and every change of the loan.
+A repayment takes the hedge's profit first, and leaves the net LTV where it is; what is repaid beyond that is the
+borrower's own cash, and lowers it. Both are taken at every price tick and every change of the loan.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Truth:
     funding: Decimal = ZERO
     realised: Decimal = ZERO
     repaid: Decimal = ZERO
+    profit_repaid: Decimal = ZERO
     interest: Decimal = ZERO
     transfers_in: Decimal = ZERO
     lent_in: Decimal = ZERO
@@ -62,6 +64,15 @@ class Truth:
         if link_id:
             self.duplicate_orders += link_id in self.effective_links
             self.effective_links.add(link_id)
+
+    def unswept(self, unrealised: Decimal) -> Decimal:
+        """The hedge's profit (negative: loss) that no repayment has taken yet."""
+        return self.realised - self.fees + self.funding + unrealised - self.profit_repaid
+
+    def was_repaid(self, usdt: Decimal, unrealised: Decimal) -> None:
+        """A repayment settled: profit first, then the borrower's own cash."""
+        self.repaid += usdt
+        self.profit_repaid += min(usdt, max(ZERO, self.unswept(unrealised)))
 
     def saw_loan(self, lender: Decimal, net: Decimal, now_ms: int) -> None:
         """A valuation of the loan."""

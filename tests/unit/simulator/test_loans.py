@@ -237,19 +237,34 @@ def test_a_hedge_gain_lowers_the_net_ltv_and_not_the_lenders() -> None:
     assert float(str(report["max_lender_ltv"])) > 0.56
 
 
-def test_moving_cash_into_repayment_leaves_the_net_ltv_where_it_is() -> None:
+def test_own_cash_repaid_lowers_both_ltvs_by_as_much() -> None:
     venue = lender()
     run(venue, 1500)
     before = venue.report(UID)
-    venue.request(
-        UID,
-        Transfer(transfer_id="s", coin="USDT", amount=D(50000), from_account="UNIFIED", to_account="FUND"),
-        venue.now_ms,
-    )
-    venue.request(UID, Repay(loan_currency="USDT", amount=D(50000)), venue.now_ms)
+    sweep(venue, 50000)
     for _ in range(4):
         run(venue, 1000)
-        during = venue.report(UID)
-        assert during["end_net_ltv"] == pytest.approx(before["end_net_ltv"], abs=1e-4)
-    assert float(str(during["end_lender_ltv"])) < float(str(before["end_lender_ltv"])) - 0.08
-    assert during["max_net_ltv"] == pytest.approx(0.40, abs=1e-3)
+    after = venue.report(UID)
+    fall = float(str(before["end_lender_ltv"])) - float(str(after["end_lender_ltv"]))
+    assert fall > 0.08
+    assert float(str(before["end_net_ltv"])) - float(str(after["end_net_ltv"])) == pytest.approx(fall, abs=1e-4)
+
+
+def test_profit_repaid_lowers_the_lenders_ltv_and_leaves_the_net_ltv_where_it_is() -> None:
+    venue = lender([60000.0] * 3 + [42000.0] * 20)
+    place(venue, order("Sell", "4"))
+    run(venue, 4000)
+    before = venue.report(UID)
+    sweep(venue, 50000)
+    for _ in range(4):
+        run(venue, 1000)
+    after = venue.report(UID)
+    assert float(str(after["end_lender_ltv"])) < float(str(before["end_lender_ltv"])) - 0.1
+    assert after["end_net_ltv"] == pytest.approx(before["end_net_ltv"], abs=1e-3)
+
+
+def sweep(venue: Exchange, usdt: int) -> None:
+    cash = D(usdt)
+    out = Transfer(transfer_id="s", coin="USDT", amount=cash, from_account="UNIFIED", to_account="FUND")
+    assert venue.request(UID, out, venue.now_ms).ret_code == 0
+    assert venue.request(UID, Repay(loan_currency="USDT", amount=cash), venue.now_ms).ret_code == 0
