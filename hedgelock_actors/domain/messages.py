@@ -135,7 +135,7 @@ class SetTarget(Message):
 
 
 class RealiseProfit(Message):
-    """Close and re-open `qty` of the short, to turn unrealised profit into cash (Treasury → PositionKeeper → OrderRouter)."""
+    """Close and re-open `qty` of the short: profit becomes cash (Treasury → PositionKeeper → OrderRouter)."""
 
     kind: Literal["realise_profit"] = "realise_profit"
     account: str
