@@ -78,6 +78,10 @@ def test_tiers() -> None:
     assert tiered_liquidation_value(75.0, 0.5, tiers) == 200.0
     assert tiered_liquidation_value(100.0, 0.5, tiers) == 300.0
     assert tiered_liquidation_value(101.0, 0.5, tiers) == math.inf
+    three = [*tiers, (300.0, 700.0, 0.25)]
+    # 225 are missing: 100 from the first bracket, 100 from the second, 25 from a hundred of the third.
+    assert tiered_liquidation_value(112.5, 0.5, three) == 400.0
+    assert net_liquidation_price(10_000, 4, 5_000, 1.0, 0.8, 0.5) == pytest.approx(5_000 / 0.6)
 
 
 @pytest.mark.parametrize("tiers", [[(1.0, 2.0, 1.0)], [(0.0, 0.0, 1.0)], [(0.0, 1.0, 1.5)], [(0, 1, 1), (2, 3, 1)]])
@@ -114,7 +118,7 @@ def test_a_level_of_nonsense_is_refused(value: float) -> None:
 
 def test_a_level_goes_down_only_after_the_dwell_below_the_hysteresis() -> None:
     state = LevelState(DANGER)
-    state = next_level(state, 0.4451, 0, LEVELS)
+    state = next_level(state, LEVELS.danger - LEVELS.hysteresis, 0, LEVELS)
     assert state == LevelState(DANGER), "within the hysteresis nothing is counted"
     state = next_level(state, 0.4449, 10, LEVELS)
     assert state == LevelState(DANGER, 10)
