@@ -10,7 +10,7 @@ from typing import Literal
 
 from hedgelock_actors.domain.messages import AnyMessage
 from hedgelock_actors.ports.clock import Clock
-from hedgelock_actors.ports.journal import Entry, Journal, JournalUnavailable, Record, StaleEpoch
+from hedgelock_actors.ports.journal import ChainBroken, Entry, Journal, JournalUnavailable, Record, StaleEpoch
 from hedgelock_actors.ports.transport import Transport
 
 Status = Literal["starting", "ready", "degraded", "stopped"]
@@ -102,6 +102,8 @@ class JournalStream:
         self._name = name
         self._epoch: int | None = None
         self.fenced = False
+        self.healthy = True
+        """False from a write that failed to the next that succeeds."""
 
     @property
     def is_open(self) -> bool:
@@ -124,10 +126,19 @@ class JournalStream:
         if self._epoch is None:
             raise JournalUnavailable(f"{self._name} is not open")
         try:
-            return await self._journal.append(self._name, self._epoch, entries)
+            records = await self._journal.append(self._name, self._epoch, entries)
         except StaleEpoch:
             self.fenced = True
             raise
+        except JournalUnavailable:
+            self.healthy = False
+            raise
+        except ChainBroken as error:
+            # A journal that contradicts itself is none: nothing new is begun on it.
+            self.healthy = False
+            raise JournalUnavailable(str(error)) from error
+        self.healthy = True
+        return records
 
     def read(self, *kinds: str, stream: str | None = None) -> AsyncIterator[Record]:
         """Records of this stream (or of another one) of some kinds, in order."""

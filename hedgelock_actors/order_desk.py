@@ -338,6 +338,11 @@ class OrderDesk:
             await self._stream.append(*self._owed)
             self._owed.clear()
 
+    async def try_journal(self) -> None:
+        """After a write that failed: find out whether the journal is back, and leave a trace that it was away."""
+        if not self._stream.healthy:
+            await self._note("journal_back", f"journal_back:{self._clock.now_ms()}", {})
+
     def _entry(self, kind: str, key: str, payload: Mapping[str, Json]) -> Entry:
         return Entry(kind=kind, key=key, ts_ms=self._clock.now_ms(), account=self.account, payload=payload)
 

@@ -234,7 +234,10 @@ class OrderRouter(Actor):
             case Beat():
                 await self._desk.settle_journal()
                 await self._desk.cancel_if_halted()
+                await self._desk.try_journal()
                 self.book.forget_old()
+                if self._desk.reconciled:
+                    self.mark_ready()
 
     # ------------------------------------------------------------ beginning, and beginning again
 

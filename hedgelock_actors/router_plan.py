@@ -132,6 +132,9 @@ class Planner:
         intent = self._book.intents.get(intent_id)
         if intent is None:
             short = max(ZERO, -at.signed_qty - self._book.working().buy_qty)
+            if short < realise.qty and self._book.unsettled():
+                # Fills are still on their way: what can be realised is not known yet.
+                return None
             qty = round_to_step(min(realise.qty, short), at.instrument.qty_step, "down")
             if qty < at.instrument.min_qty:
                 return RealiseEnd(realise.request_id, ZERO)

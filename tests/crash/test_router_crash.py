@@ -1,4 +1,4 @@
-"""One order effect per intent, wherever the router dies: every call to the outside, before and after, once and twice."""
+"""One order effect per intent, wherever the router dies: each call to the outside, before and after, once and twice."""
 
 from __future__ import annotations
 
