@@ -15,6 +15,8 @@ from hedgelock_actors.ports.venue import LoanView, PositionView, WalletView
 
 HAIRCUT_NOISE = 1e-4
 SWEEP_SHOWS_MS = 60_000
+LTV_MAX = 1_000_000.0
+"""Told instead of infinity, which a message cannot carry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ class AccountBook:
             collateral=view.collateral,
             debt=view.debt,
             haircut=haircut,
-            lender_ltv=view.lender_ltv,
+            lender_ltv=min(LTV_MAX, view.lender_ltv),
         )
         return self.loan
 
@@ -180,7 +182,7 @@ class AccountBook:
         if loan is None:
             return None
         now = ltv(float(loan.debt), float(loan.collateral), float(price), loan.haircut)
-        return loan.model_copy(update={"lender_ltv": now})
+        return loan.model_copy(update={"lender_ltv": min(LTV_MAX, now)})
 
     # ------------------------------------------------------------ the journal
 

@@ -20,6 +20,8 @@ from hedgelock_actors.ports.venue import VenueError
 DEPTH_REACH = 0.01
 DEPTH_EVERY_MS = 1_000
 COHERENT_BPS = Decimal(25)
+IN_STEP_MS = 150
+APART_MS = 250
 INCOHERENT_MAX_MS = 1_000
 STALE_AGAIN_MS = 60_000
 DEPTH_TTL_S = 60.0
@@ -36,8 +38,8 @@ class Feed:
     good: Quote | None = None
     """The last quote that passed every check."""
     sent: Tick | None = None
-    incoherent_ms: int | None = None
-    """Since when the book and the ticker have told different prices."""
+    apart_ms: int | None = None
+    """Since when the book and the ticker have told of different moments, or different prices."""
     heard_ms: int = 0
     stale_told_ms: int | None = None
     depth_ms: int = 0
@@ -121,9 +123,9 @@ class MarketFeed(Actor):
         new = _quote(feed)
         if new is None or feed.book is None or feed.ticker is None:
             return
-        if not waited and self._waits_for_other_half(feed, new):
+        if not waited and self._waits_for_other_half(feed, feed.book, feed.ticker, new):
             return
-        feed.incoherent_ms = None
+        feed.apart_ms = None
         checked = check_quote(new, feed.good, self._policy.quote, self.clock.now_ms())
         if isinstance(checked, Suspect):
             self.counters["suspect"] += 1
@@ -139,15 +141,16 @@ class MarketFeed(Actor):
         await self._publish_depth(feed, tick)
         await self._tell_all(self._subscribers, tick)
 
-    def _waits_for_other_half(self, feed: Feed, quote: Quote) -> bool:
-        """Book and ticker arrive apart: in a fast market a pair of two different moments must not be decided on."""
-        apart = abs(quote.mid - quote.last) / quote.last * 10_000
-        if apart <= COHERENT_BPS:
+    def _waits_for_other_half(self, feed: Feed, book: BookView, ticker: TickerView, quote: Quote) -> bool:
+        """Book and ticker arrive apart: a pair of two different moments is not decided on while the other may come."""
+        in_step = abs(book.ts_ms - ticker.ts_ms) <= IN_STEP_MS
+        coherent = abs(quote.mid - quote.last) * 10_000 <= COHERENT_BPS * abs(quote.last)
+        if in_step and coherent:
             return False
         now_ms = self.clock.now_ms()
-        if feed.incoherent_ms is None:
-            feed.incoherent_ms = now_ms
-        return now_ms - feed.incoherent_ms < INCOHERENT_MAX_MS
+        if feed.apart_ms is None:
+            feed.apart_ms = now_ms
+        return now_ms - feed.apart_ms < (APART_MS if coherent else INCOHERENT_MAX_MS)
 
     def _degrade(self, feed: Feed, reason: str) -> None:
         if self.clock.now_ms() - feed.heard_ms > self._stale_after_ms:
@@ -158,7 +161,7 @@ class MarketFeed(Actor):
             await self._connect()
         now_ms = self.clock.now_ms()
         for feed in self._feeds.values():
-            if feed.incoherent_ms is not None and now_ms - feed.incoherent_ms >= INCOHERENT_MAX_MS:
+            if feed.apart_ms is not None and now_ms - feed.apart_ms >= INCOHERENT_MAX_MS:
                 await self._consider(feed, waited=True)
             if now_ms - feed.heard_ms > self._stale_after_ms:
                 await self._stale(feed, f"no good price for {now_ms - feed.heard_ms} ms")

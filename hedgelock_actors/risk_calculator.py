@@ -27,6 +27,8 @@ from hedgelock_actors.ports.journal import Entry, Journal, JournalUnavailable, S
 from hedgelock_actors.ports.transport import Transport
 
 QTY_PLACES = Decimal("0.00000001")
+LTV_MAX = 1_000_000.0
+"""Told instead of infinity, which neither a message nor a journal can carry: debt against nothing."""
 
 
 @dataclass(slots=True)
@@ -262,8 +264,8 @@ def _risk(loan: LoanChanged, credit: float, tick: Tick, policy: Policy) -> LoanR
     owed = debt - credit
     return LoanRisk(
         loan=loan,
-        lender_ltv=ltv(debt, collateral, price, loan.haircut),
-        net_ltv=net_ltv(debt, credit, collateral, price, loan.haircut),
+        lender_ltv=min(LTV_MAX, ltv(debt, collateral, price, loan.haircut)),
+        net_ltv=min(LTV_MAX, net_ltv(debt, credit, collateral, price, loan.haircut)),
         floor=required_short(owed, collateral, price, loan.haircut, policy.rungs),
         neutral=neutral_short(owed, price),
     )

@@ -44,6 +44,8 @@ RECHECK_MS = 2_000
 """A repayment whose answer is unknown is given this long to show in the Funding wallet."""
 SAME_LOAN_MS = 60_000
 DAY_MS = 86_400_000
+LTV_MAX = 1_000_000.0
+"""Stands for infinity, which a journal cannot carry."""
 
 Step = Literal["planned", "transfer_sent", "transfer_done", "repay_sent"]
 
@@ -489,4 +491,4 @@ class Treasury(Actor):
 
 
 def _ltv(debt: Decimal, loan: LoanChanged, price: Decimal) -> float:
-    return ltv(float(debt), float(loan.collateral), float(price), loan.haircut)
+    return min(LTV_MAX, ltv(float(debt), float(loan.collateral), float(price), loan.haircut))
