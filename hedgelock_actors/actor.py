@@ -141,5 +141,5 @@ class JournalStream:
         return records
 
     def read(self, *kinds: str, stream: str | None = None) -> AsyncIterator[Record]:
-        """Records of this stream (or of another one) of some kinds, in order."""
-        return self._journal.read(stream or self._name, kinds=kinds)
+        """Records of this stream (or of another one) in order; of all kinds when none is named."""
+        return self._journal.read(stream or self._name, kinds=kinds or None)

@@ -253,7 +253,7 @@ class OrderRouter(Actor):
             await self._first_reconcile()
         except (VenueError, JournalUnavailable, OSError) as error:
             self._recover_tries += 1
-            self._recover_ms = self.clock.now_ms() + min(30_000, 1_000 * 2 ** min(self._recover_tries, 5))
+            self._recover_ms = self.clock.now_ms() + min(5_000, 500 * 2 ** min(self._recover_tries, 4))
             self.mark_degraded(str(error))
             return
         self._recovered = True

@@ -394,7 +394,7 @@ class PositionKeeper(Actor):
             await self._tell_hedge()
         except (VenueError, JournalUnavailable, StaleEpoch, HedgeLockError, OSError) as error:
             self._tries += 1
-            self._recover_ms = self.clock.now_ms() + min(30_000, 1_000 * 2 ** min(self._tries, 5))
+            self._recover_ms = self.clock.now_ms() + min(5_000, 500 * 2 ** min(self._tries, 4))
             self._trouble(error)
             return
         finally:

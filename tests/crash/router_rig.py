@@ -73,7 +73,7 @@ class FusedJournal:
         self, stream: str, *, kinds: Sequence[str] | None = None, account: str | None = None, after_n: int = 0
     ) -> AsyncIterator[Record]:
         self._fuse.point("read")
-        return self._journal.read(stream, kinds=kinds or None, account=account, after_n=after_n)
+        return self._journal.read(stream, kinds=kinds, account=account, after_n=after_n)
 
     async def streams(self) -> Sequence[str]:
         return await self._journal.streams()
