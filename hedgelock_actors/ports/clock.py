@@ -20,6 +20,12 @@ class Clock(Protocol):
         """Venue time in ms. Never runs backwards."""
         ...
 
+    def observe(self, venue_ms: int) -> None:
+        """Something stamped with venue time has arrived. In lock-step the time is then at least that: what the venue
+        says on one connection may overtake its tick on another.
+        """
+        ...
+
     async def sleep(self, seconds: float) -> None:
         """Sleep for `seconds` of venue time."""
         ...

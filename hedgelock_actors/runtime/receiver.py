@@ -43,6 +43,7 @@ class Receiver:
 
     def __init__(self) -> None:
         self._receive: Receive | None = None
+        self._observe: Callable[[int], None] = lambda _: None
         self._opened = asyncio.Event()
         self._deferred: OrderedDict[str, AnyMessage] = OrderedDict()
         self._seen: dict[str, tuple[int, OrderedDict[int, asyncio.Future[str]]]] = {}
@@ -52,8 +53,12 @@ class Receiver:
         self.unreadable = 0
         self.last_error = ""
 
-    async def open(self, receive: Receive) -> None:
-        """The actor has started: hand over what was kept, then everything as it comes."""
+    async def open(self, receive: Receive, observe: Callable[[int], None] = lambda _: None) -> None:
+        """The actor has started: hand over what was kept, then everything as it comes.
+
+        `observe` hears the venue time at which each message was sent.
+        """
+        self._observe = observe
         while self._deferred:
             _, message = self._deferred.popitem(last=False)
             await self._hand(receive, message)
@@ -102,6 +107,7 @@ class Receiver:
             seen.popitem(last=False)
         outcome = "not handed over"
         try:
+            self._observe(envelope.ts_received)
             outcome = await self._deliver(envelope.body)
         finally:
             if outcome:

@@ -87,7 +87,7 @@ class ActorShell:
                 built = await compose(self._name, self._state, self._born_ms, self._latch, self._cluster.deliver)
                 self._built = built
                 await built.actor.start()
-                await self._inbox.open(built.actor.receive)
+                await self._inbox.open(built.actor.receive, built.clock.observe)
                 await built.clock.start()
             except Exception as error:  # the edge: an actor that cannot start says so and tries again
                 self._trouble = f"{type(error).__name__}: {error}"[:500]

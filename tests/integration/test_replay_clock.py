@@ -390,3 +390,22 @@ async def test_a_participant_that_comes_back_is_waited_for_and_knows_the_time() 
         assert second.now_ms() >= reached + 60_000
         assert running.sim("report")["server"]["pace_overruns"] == 0
         await second.stop()
+
+
+async def test_data_that_overtakes_its_tick_moves_the_time_in_lock_step() -> None:
+    async with clock_server() as server:
+        server.paced, server.state = True, "running"
+        clock = ReplayClock(server.url, "feed")
+        await clock.prepare()
+        clock.observe(START_MS + 5_000)
+        assert clock.now_ms() == START_MS + 5_000
+        clock.observe(START_MS + 1_000)
+        assert clock.now_ms() == START_MS + 5_000
+
+
+async def test_data_moves_no_time_that_flows_by_itself() -> None:
+    async with clock_server() as server:
+        clock = ReplayClock(server.url, "feed")
+        await clock.prepare()
+        clock.observe(START_MS + 5_000)
+        assert clock.now_ms() == START_MS

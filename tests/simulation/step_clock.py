@@ -32,6 +32,9 @@ class StepClock:
     def now_ms(self) -> int:
         return self._now_ms
 
+    def observe(self, venue_ms: int) -> None:
+        self.set(venue_ms)
+
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(0)
 

@@ -99,6 +99,9 @@ class BybitMarketData:
 
     def on_message(self, message: Mapping[str, object]) -> None:
         """Merge one message and hand over the new view."""
+        stamp = message.get("ts")
+        if isinstance(stamp, int):
+            self._clock.observe(stamp)
         kind, _, rest = str(message.get("topic")).partition(".")
         symbol = rest.rpartition(".")[2]
         book, ticker = self._books.get(symbol), self._tickers.get(symbol)

@@ -52,6 +52,9 @@ class ManualClock:
     def now_ms(self) -> int:
         return self._now_ms
 
+    def observe(self, venue_ms: int) -> None:
+        """Nothing: only the test moves this clock."""
+
     async def sleep(self, seconds: float) -> None:
         """Returns when `advance` has passed the time; at once for 0 or less, after one turn of the loop."""
         if seconds <= 0:

@@ -110,6 +110,11 @@ class ReplayClock:
         self._latest_ms = max(self._latest_ms, self._known().at(time.monotonic_ns()))
         return self._latest_ms
 
+    def observe(self, venue_ms: int) -> None:
+        """In lock-step: the venue's data may come before its tick. Otherwise the mapping is exact."""
+        if self._known().paced:
+            self._latest_ms = max(self._latest_ms, venue_ms)
+
     async def sleep(self, seconds: float) -> None:
         """Sleep for `seconds` of venue time (of wall time while venue time stands still)."""
         if seconds <= 0:

@@ -37,6 +37,9 @@ class WallClock:
         self._latest_ms = max(self._latest_ms, time.time_ns() // 1_000_000 + self._offset_ms)
         return self._latest_ms
 
+    def observe(self, venue_ms: int) -> None:
+        """Nothing: the wall clock is not moved by what others say."""
+
     async def sleep(self, seconds: float) -> None:
         """Sleep for `seconds`."""
         await asyncio.sleep(max(0.0, seconds))

@@ -120,3 +120,11 @@ async def test_memory_is_bounded() -> None:
         await receiver.take([raw(touched(n), n)])
     assert len(log.got) == 5_000
     assert len(receiver._seen["a"][1]) <= 4_096
+
+
+async def test_the_clock_hears_when_each_message_was_sent() -> None:
+    receiver, log, heard = Receiver(), Log(), list[int]()
+    await receiver.open(log.receive, heard.append)
+    sent = ENVELOPE.validate_json(raw(touched(1), 1)).model_copy(update={"ts_received": 1_234})
+    assert await receiver.take([ENVELOPE.dump_json(sent)]) == [""]
+    assert heard == [1_234]
