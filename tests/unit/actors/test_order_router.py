@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
 import pytest
 
+from hedgelock_actors.adapters.memory.clock import ManualClock
 from hedgelock_actors.domain.limits import Approved
 from hedgelock_actors.domain.loan import RiskLevel
 from hedgelock_actors.domain.messages import FeedStale, OrderEvent, TradingStateChanged
@@ -349,3 +351,33 @@ async def test_a_restart_goes_on_with_the_keepers_last_target() -> None:
 
 def _fields(execution: object) -> dict[str, object]:
     return {name: getattr(execution, name) for name in execution.__dataclass_fields__}  # type: ignore[attr-defined]
+
+
+async def test_in_real_time_a_slow_venue_holds_up_nobody_who_tells_us_something() -> None:
+    rig = Rig()
+    rig.clock = ManualClock(paced=False)
+    rig.venue.clock = rig.clock
+    answer = asyncio.Event()
+    place = rig.venue.place
+
+    async def slowly(order: Approved[OrderRequest]) -> SubmitOutcome:
+        await answer.wait()
+        return await place(order)
+
+    rig.venue.place = slowly  # type: ignore[method-assign]
+    await rig.boot()
+    assert rig.router is not None
+    await rig.router.receive(tick(rig.clock.now_ms()))
+    await rig.router.receive(target(1, "1", rig.clock.now_ms()))
+    await asyncio.sleep(0.01)
+    for version in range(2, 500):
+        await rig.router.receive(target(version, "2", rig.clock.now_ms()))
+        await rig.router.receive(tick(rig.clock.now_ms()))
+    assert rig.venue.sent == []
+    answer.set()
+    await asyncio.sleep(0.05)
+    await rig.venue.push()
+    await asyncio.sleep(0.05)
+    assert [one.qty for one in rig.venue.sent] == [Decimal("1.000"), Decimal("1.000")]
+    assert rig.venue.sent[-1].intent_id.endswith("t499:g0"), "what waited was conflated to the latest"
+    await rig.close()
