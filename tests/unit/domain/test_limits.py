@@ -29,7 +29,8 @@ from tests.unit.domain.make import BTC, NOW, gate, quote, request, view
 
 D = Decimal
 C = RefusalCode
-LIMITS = Limits()
+# Spelled out where a test names the number, so that other defaults do not change what is tested.
+LIMITS = Limits(max_quote_age_ms=5_000, max_position_age_ms=120_000)
 BUYING = ("intent-1", Intent(side=Side.BUY, qty=D(100)))
 SHORT = D(-5)
 
