@@ -71,6 +71,7 @@ def environment(config: Config, state: Path) -> dict[str, str]:
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_worker_niceness": "0",  # by default Ray runs its workers behind everything else on the host
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",  # by default a proxy that needs 5 s on a busy machine is killed
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
         "PYTHONUNBUFFERED": "1",
     }
@@ -150,8 +151,25 @@ def start_supervisor(state: Path) -> None:
     ).remote(str(state))
 
 
+class ServeFailed(Exception):
+    """HTTP did not start."""
+
+
 def start_serve(config: Config, state: Path, port: int, file: Path = SERVE_FILE) -> list[str]:
-    """Deploy the applications that `file` declares, on loopback. Returns their names."""
+    """Deploy the applications that `file` declares, on loopback. Returns their names. Raises ServeFailed."""
+    from ray.exceptions import RayError
+
+    try:
+        try:
+            return _start_serve(config, state, port, file)
+        except RayError as error:  # one of Serve's own actors died on the way up: once more
+            logging.getLogger(__name__).warning("serve.start_failed %s", error)
+            return _start_serve(config, state, port, file)
+    except (RayError, RuntimeError, OSError, ValueError) as error:
+        raise ServeFailed(f"HTTP did not start: {type(error).__name__}: {error}") from error
+
+
+def _start_serve(config: Config, state: Path, port: int, file: Path) -> list[str]:
     from ray import serve
     from ray.serve.config import HTTPOptions, ProxyLocation
     from ray.serve.schema import LoggingConfig

@@ -194,8 +194,8 @@ class Up:
             await self._all_ready(reach)
             self._tell("actors are ready; waiting for HTTP")
             await serving
-        except (OSError, RuntimeError, ValueError) as error:
-            raise StartFailed(f"HTTP did not start: {error}") from error
+        except cluster.ServeFailed as error:
+            raise StartFailed(str(error)) from error
         finally:
             if not serving.done():
                 await asyncio.wait({serving}, timeout=READY_S)
