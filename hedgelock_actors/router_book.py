@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from itertools import islice
 from types import MappingProxyType
 
 from hedgelock_actors.codec import (
@@ -91,6 +92,8 @@ class RouterBook:
         self.account = account
         self.symbol = symbol
         self.orders: dict[str, Tracked] = {}
+        self._live: dict[str, Tracked] = {}
+        """Of these, the ones that may not be settled: so that a long history costs nothing on every price."""
         self.intents: dict[str, IntentBook] = {}
         self.realises: dict[str, Realise] = {}
         self.gaps: dict[int, int] = {}
@@ -149,7 +152,7 @@ class RouterBook:
         link = request.order_link_id
         tracked = self.orders.get(link)
         if tracked is None:
-            tracked = self.orders[link] = Tracked(OrderState(request=request))
+            tracked = self.orders[link] = self._live[link] = Tracked(OrderState(request=request))
             self.intents[request.intent_id].links.append(link)
             self.known_links[link] = None
         tracked.sends += 1
@@ -180,6 +183,7 @@ class RouterBook:
             return False
         before = tracked.state
         tracked.state = before.apply_view(view)
+        self._live[tracked.link] = tracked
         return tracked.state != before
 
     def executed(self, execution: Execution) -> None:
@@ -187,6 +191,7 @@ class RouterBook:
         tracked = self.orders.get(execution.order_link_id)
         if tracked is not None and not execution.is_funding:
             tracked.state = tracked.state.apply_execution(execution.exec_id, execution.qty)
+            self._live[tracked.link] = tracked
 
     def realise(self, request_id: str, qty: Decimal) -> None:
         """Hear of a request to realise profit."""
@@ -217,7 +222,8 @@ class RouterBook:
 
     def unsettled(self) -> list[Tracked]:
         """Orders that may still add to the position."""
-        return [tracked for tracked in self.orders.values() if not tracked.settled]
+        self._live = {link: tracked for link, tracked in self._live.items() if not tracked.settled}
+        return list(self._live.values())
 
     def working(self, without: str = "") -> Working:
         """The worst case of all unsettled orders, one of them left out on request."""
@@ -263,8 +269,7 @@ class RouterBook:
 
     def summary(self, limit: int = 50) -> list[Mapping[str, object]]:
         """The newest orders, for people."""
-        newest = list(self.orders.values())[-limit:]
-        return [_order_summary(tracked) for tracked in reversed(newest)]
+        return [_order_summary(tracked) for tracked in islice(reversed(self.orders.values()), limit)]
 
 
 def gap_intent_id(prefix: str, version: int, gap: int) -> str:

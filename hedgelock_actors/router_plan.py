@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import islice
 
 from hedgelock_actors.codec import Payload, request_payload
 from hedgelock_actors.domain.gap import Gap, gap_to, order_qty, price_through_mid
@@ -193,7 +194,7 @@ class Planner:
             tracked.quote_ms == at.quote.ts_ms
             and tracked.state.request.side is side
             and tracked.state.status is not OrderStatus.FILLED
-            for tracked in list(self._book.orders.values())[-4:]
+            for tracked in islice(reversed(self._book.orders.values()), 4)
         )
 
     # ------------------------------------------------------------ the same order again
