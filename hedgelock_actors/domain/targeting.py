@@ -96,9 +96,9 @@ def decide_target(
 ) -> tuple[TargetState, TargetDecision | None]:
     """The next state, and a new target if it moves.
 
-    Up at once beyond the dead band, and by any amount when the level has risen to CRITICAL. Down at once when the caps
-    have fallen below what stands by more than the dead band; else only when less by more than the dead band was wanted
-    for the whole dwell. A stale demand decides nothing. Without a target yet,
+    Up at once beyond the dead band, and by any amount when the level has risen to CRITICAL. Down to the caps at
+    once when they have fallen below what stands by more than the dead band; further only when less by more than the
+    dead band was wanted for the whole dwell. A stale demand decides nothing. Without a target yet,
     `position_qty` (the short held now, ≥ 0) is what it is compared with, and the first decision is always stated.
     """
     if now_ms - demand.ts_ms > policy.max_demand_age_ms:
@@ -114,7 +114,8 @@ def decide_target(
         return _state_target(state, wanted, why, shortfall)
     if current - cap_qty > band:
         # A dwell here would let a rebound take the margin: on 2020-03-13 (+39 % in an hour) it liquidates the short.
-        return _state_target(state, wanted, "margin and limits no longer carry the short", shortfall)
+        carried = round_to_step(cap_qty, qty_step, "down")
+        return _keep_dwell(state, carried, "margin and limits no longer carry the short", shortfall)
     if current - wanted > band:
         return _maybe_down(state, wanted, current, shortfall, policy, now_ms)
     state = replace(state, lower_since_ms=None, lower_peak_qty=ZERO)
@@ -132,12 +133,14 @@ def _maybe_down(
         return _state_target(state, peak, "less protection was required for the whole dwell time", shortfall)
     state = replace(state, lower_since_ms=since, lower_peak_qty=peak)
     if state.target_qty is None:
-        return _keep(state, current, shortfall)
+        return _keep_dwell(state, current, "first target: hold until the dwell time is over", shortfall)
     return state, None
 
 
-def _keep(state: TargetState, current: Decimal, shortfall: Decimal) -> tuple[TargetState, TargetDecision]:
-    next_state, decision = _state_target(state, current, "first target: hold until the dwell time is over", shortfall)
+def _keep_dwell(
+    state: TargetState, target: Decimal, reason: str, shortfall: Decimal
+) -> tuple[TargetState, TargetDecision]:
+    next_state, decision = _state_target(state, target, reason, shortfall)
     kept = replace(next_state, lower_since_ms=state.lower_since_ms, lower_peak_qty=state.lower_peak_qty)
     return kept, decision
 

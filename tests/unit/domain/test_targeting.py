@@ -166,3 +166,22 @@ def test_nonsense_is_refused(floor: str, cap: str, score: float | None) -> None:
 def test_a_policy_of_nonsense_is_refused(bad: dict[str, float]) -> None:
     with pytest.raises(InvalidInput):
         replace(POLICY, **bad)  # type: ignore[arg-type]
+
+
+def test_a_cap_below_what_stands_lowers_the_target_to_the_cap_and_no_further() -> None:
+    policy = TargetPolicy(down_dwell_ms=3_600_000)
+    demand = Demand(floor_qty=Decimal(0), neutral_qty=Decimal(4), level=RiskLevel.SAFE, ts_ms=0)
+    standing = TargetState(target_qty=Decimal(3), version=7)
+    state, decision = decide_target(
+        standing,
+        demand,
+        position_qty=Decimal(3),
+        cap_qty=Decimal("2.0005"),
+        hedge_pct=None,
+        qty_step=Decimal("0.001"),
+        policy=policy,
+        now_ms=0,
+    )
+    assert decision is not None
+    assert decision.target_qty == Decimal("2.000")
+    assert state.version == 8
