@@ -86,6 +86,14 @@ class Up:
         self.started_at = time.monotonic()
         self._tell_others(ports)
 
+    @property
+    def start_debts(self) -> dict[str, float]:
+        """USDT that each account of our own exchange owed at the start."""
+        if self.exchange is None:
+            return {}
+        pairs = zip(self.config.venue.accounts, self.exchange.accounts, strict=True)
+        return {mine.name: float(its.loan["debt"]) for mine, its in pairs}
+
     async def ended(self) -> bool:
         """True when the replay has no more prices. Raises StartFailed when the exchange is gone."""
         if self.exchange is None:

@@ -18,6 +18,8 @@ class AccountView:
     symbol: str
     price: float | None
     lender_ltv: float | None
+    bare_ltv: float | None
+    """What the lender LTV would be now had nothing been repaid: the loan as it was, at this price."""
     net_ltv: float | None
     level: str
     debt: float | None
@@ -42,8 +44,8 @@ class Look:
     alert_count: int = 0
 
 
-async def look(operator: Operator, venue: Mapping[str, Any] | None) -> Look:
-    """Ask everybody at once; who does not answer is missing, not waited for."""
+async def look(operator: Operator, venue: Mapping[str, Any] | None, debts: Mapping[str, float]) -> Look:
+    """Ask everybody at once; who does not answer is missing, not waited for. `debts`: USDT owed at the start."""
     supervisor, feed, risk, routers, treasury, notifier = await asyncio.gather(
         operator.actors(),
         operator.snapshots("market-feed"),
@@ -60,7 +62,11 @@ async def look(operator: Operator, venue: Mapping[str, Any] | None) -> Look:
     return Look(
         venue_ms=int(venue["venue_ms"]) if venue else None,
         state=str(venue["state"]) if venue else "running",
-        accounts=[_account(router, prices, demands, sweeps) for router in routers.values() if "account" in router],
+        accounts=[
+            _account(router, prices, demands, sweeps, debts.get(str(router["account"])))
+            for router in routers.values()
+            if "account" in router
+        ],
         actors={name: _status(health) for name, health in actors.items()},
         recoveries=_list(supervisor.get("recoveries")),
         alerts=_list(told.get("alerts"))[:6],
@@ -69,20 +75,26 @@ async def look(operator: Operator, venue: Mapping[str, Any] | None) -> Look:
 
 
 def _account(
-    router: Mapping[str, Any], prices: Mapping[str, Any], demands: Mapping[str, Any], sweeps: Mapping[str, Any]
+    router: Mapping[str, Any],
+    prices: Mapping[str, Any],
+    demands: Mapping[str, Any],
+    sweeps: Mapping[str, Any],
+    start_debt: float | None,
 ) -> AccountView:
     name, symbol = str(router["account"]), str(router["symbol"])
     demand, price = demands.get(name, {}), prices.get(symbol, {})
     swept = sweeps.get(name, {})
-    position = _float(router.get("position_qty"))
+    position, debt = _float(router.get("position_qty")), _float(demand.get("debt"))
+    lender_ltv = _float(demand.get("lender_ltv"))
     return AccountView(
         account=name,
         symbol=symbol,
         price=_float(price.get("last", demand.get("price"))),
-        lender_ltv=_float(demand.get("lender_ltv")),
+        lender_ltv=lender_ltv,
+        bare_ltv=lender_ltv * start_debt / debt if lender_ltv and start_debt and debt else None,
         net_ltv=_float(demand.get("net_ltv")),
         level=str(demand.get("level", "?")),
-        debt=_float(demand.get("debt")),
+        debt=debt,
         floor=_float(demand.get("floor_qty")),
         target=_float(router.get("target_short_qty")),
         short=-position if position is not None else None,

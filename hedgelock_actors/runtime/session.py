@@ -148,7 +148,7 @@ async def _look(run: Up) -> Look:
     if run.operator is None:
         return Look()
     venue: Mapping[str, Any] | None = await run.exchange.clock() if run.exchange is not None else None
-    return await look(run.operator, venue)
+    return await look(run.operator, venue, run.start_debts)
 
 
 def _signals() -> asyncio.Event:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -15,6 +16,8 @@ from hedgelock_actors.runtime.observe import AccountView, Look
 from hedgelock_actors.runtime.runfile import RunInfo
 
 LEVEL_STYLE = {"SAFE": "green", "CAUTION": "yellow", "DANGER": "dark_orange", "CRITICAL": "bold red"}
+DANGEROUS = 0.85
+"""Around here lenders call for margin."""
 SEVERITY_STYLE = {"LOW": "dim", "MEDIUM": "", "HIGH": "yellow", "CRITICAL": "bold red"}
 
 
@@ -61,6 +64,7 @@ def _accounts(accounts: Sequence[AccountView]) -> Table:
             f"{one.account} {one.symbol}",
             _number(one.price, ",.1f"),
             Text(_ratio(one.lender_ltv), style=LEVEL_STYLE.get(one.level, "")),
+            Text(_ratio(one.bare_ltv), style="dim" if (one.bare_ltv or 0.0) < DANGEROUS else "red"),
             _ratio(one.net_ltv),
             Text(one.level, style=LEVEL_STYLE.get(one.level, "")),
             _number(one.floor),
@@ -70,7 +74,7 @@ def _accounts(accounts: Sequence[AccountView]) -> Table:
             f"{one.swept_usdt:,.0f}",
         )
     if not accounts:
-        table.add_row("waiting for the first price", *[""] * 9)
+        table.add_row("waiting for the first price", *[""] * 10)
     return table
 
 
@@ -80,12 +84,12 @@ def _progress(look: Look, span: tuple[int, int] | None) -> RenderableType:
     grid.add_column(ratio=1)
     grid.add_column(no_wrap=True)
     if span is None or look.venue_ms is None:
-        grid.add_row(f"\nvenue time {_time(look.venue_ms)}", "", "")
-        return grid
+        grid.add_row(f"venue time {_time(look.venue_ms)}", "", "")
+        return Padding(grid, (1, 0))
     share = _share(look, span)
     ended = "" if look.state != "ended" else "  the replay has ended; the system stays up"
-    grid.add_row(f"\nreplay {_time(look.venue_ms)}", ProgressBar(total=1.0, completed=share), f"{share:.0%}{ended}")
-    return grid
+    grid.add_row(f"replay {_time(look.venue_ms)}", ProgressBar(total=1.0, completed=share), f"{share:.0%}{ended}")
+    return Padding(grid, (1, 0))
 
 
 def _alerts(look: Look) -> Table:
