@@ -260,11 +260,13 @@ def read_keys(account: AccountConfig) -> AccountKeys:
     if path is None:
         raise ConfigError(field_name, "name a JSON file with api_key and api_secret, mode 0600")
     try:
-        if path.stat().st_mode & 0o077:
-            raise ConfigError(field_name, f"{path} may be read by others; chmod 600 it")
-        return AccountKeys.model_validate_json(path.read_bytes())
+        mode, content = path.stat().st_mode, path.read_bytes()
     except OSError as error:
         raise ConfigError(field_name, f"{path} cannot be read ({error.strerror})") from None
+    if mode & 0o077:
+        raise ConfigError(field_name, f"{path} may be read by others; chmod 600 it")
+    try:
+        return AccountKeys.model_validate_json(content)
     except ValueError:
         raise ConfigError(field_name, f'{path} must hold {{"api_key": "…", "api_secret": "…"}}') from None
 
