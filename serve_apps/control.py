@@ -18,6 +18,7 @@ from hedgelock_actors.runtime.names import Kind
 from hedgelock_actors.runtime.operator import Operator
 from hedgelock_actors.runtime.trading import record_mode, recorded_state
 from hedgelock_actors.runtime.wiring import CONTROL_TOKEN_FILE, read_config
+from serve_apps import listing
 from serve_apps.schemas import HttpError, ModeResponse, Reply, mode_request, reply
 from serve_apps.security import Call, read_token, require_token, respond
 
@@ -49,12 +50,14 @@ class ControlService:
         match call.method, call.path:
             case "GET", "/status":
                 return reply(await self.status())
-            case "GET", "/loans" | "/positions":
-                return reply(await self._of("position-keeper", call.path))
+            case "GET", "/loans":
+                return reply(await self._listed("risk-calculator", "loans", listing.loans))
+            case "GET", "/positions":
+                return reply(await self._listed("position-keeper", "positions", listing.positions))
             case "GET", "/orders":
-                return reply(await self._of("order-router", call.path))
+                return reply(await self._listed("order-router", "orders", listing.orders))
             case "GET", "/alerts":
-                return reply(await self._of("notifier", call.path))
+                return reply(await self._listed("notifier", "alerts", listing.alerts))
             case "POST", "/halt":
                 return await self._set_mode(call, TradingMode.HALTED)
             case "POST", "/resume":
@@ -80,10 +83,11 @@ class ControlService:
             "treasury": await self._actors.snapshots("treasury"),
         }
 
-    async def _of(self, kind: Kind, path: str) -> dict[str, object]:
-        name = path.strip("/")
+    async def _listed(self, kind: Kind, name: str, rows: listing.Rows) -> dict[str, object]:
         found = await self._actors.snapshots(kind)
-        return {"ts_ms": self._now_ms(), name: found}
+        silent = {actor: snapshot["error"] for actor, snapshot in found.items() if "error" in snapshot}
+        listed = [row for actor, snapshot in found.items() if actor not in silent for row in rows(snapshot)]
+        return {"ts_ms": self._now_ms(), name: listed, "silent": silent}
 
     async def _set_mode(self, call: Call, mode: TradingMode) -> Reply:
         require_token(call, self._token)

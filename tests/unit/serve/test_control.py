@@ -19,6 +19,17 @@ TOKEN = "t" * 64
 AUTH = {"authorization": f"Bearer {TOKEN}"}
 
 
+SNAPSHOTS: Mapping[str, Mapping[str, object]] = {
+    "risk-calculator": {
+        "loans": [{"kind": "loan_changed", "account": "a", "debt": "9", "level": "SAFE"}],
+        "demands": {"a": {"net_ltv": 0.3, "floor_qty": "1", "neutral_qty": "2", "price": "5", "debt": "9"}},
+    },
+    "position-keeper": {"account": "a", "position_qty": "-1", "loan": {"debt": "9"}},
+    "order-router": {"account": "a", "symbol": "BTCUSDT", "orders": [{"order_link_id": "x"}]},
+    "notifier": {"alerts": [{"title": "t"}], "undelivered": 0},
+}
+
+
 class Actors:
     """A cluster of two routers, of which one may be silent."""
 
@@ -32,7 +43,7 @@ class Actors:
         return {"actors": {"order-router-a": {"status": "ready", "epoch": 4}}, "recoveries": []}
 
     async def snapshots(self, kind: str) -> dict[str, Mapping[str, object]]:
-        return {f"{kind}-a": {"kind": kind}}
+        return {"a": SNAPSHOTS.get(kind, {}), "b": {"error": "no answer"}}
 
     async def apply(self, state: TradingState) -> tuple[Sequence[str], Sequence[str]]:
         self.applied.append(state)
@@ -134,19 +145,32 @@ async def test_a_halt_waits_for_no_database_but_a_resume_does(client: Callable[.
 
 
 @pytest.mark.parametrize(
-    ("path", "kind"),
+    ("path", "rows"),
     [
-        ("loans", "position-keeper"),
-        ("positions", "position-keeper"),
-        ("orders", "order-router"),
-        ("alerts", "notifier"),
+        (
+            "loans",
+            [
+                {
+                    "account": "a",
+                    "debt": "9",
+                    "level": "SAFE",
+                    "net_ltv": 0.3,
+                    "floor_qty": "1",
+                    "neutral_qty": "2",
+                    "price": "5",
+                }
+            ],
+        ),
+        ("positions", [{"account": "a", "position_qty": "-1"}]),
+        ("orders", [{"account": "a", "symbol": "BTCUSDT", "order_link_id": "x"}]),
+        ("alerts", [{"title": "t"}]),
     ],
 )
-async def test_reading(client: Callable[..., Any], rig: Rig, path: str, kind: str) -> None:
+async def test_reading(client: Callable[..., Any], rig: Rig, path: str, rows: list[dict[str, object]]) -> None:
     async with client(rig.service.handle, "/v1") as http:
         answer = await http.get(f"/v1/{path}")
     assert answer.status_code == 200
-    assert answer.json() == {"ts_ms": 77, path: {f"{kind}-a": {"kind": kind}}}
+    assert answer.json() == {"ts_ms": 77, path: rows, "silent": {"b": "no answer"}}
 
 
 async def test_status(client: Callable[..., Any], rig: Rig) -> None:
