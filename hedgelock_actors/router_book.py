@@ -6,7 +6,7 @@ Nothing here waits or decides; the journal's records and the live events go thro
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import islice
 from types import MappingProxyType
@@ -22,7 +22,7 @@ from hedgelock_actors.codec import (
 )
 from hedgelock_actors.domain.limits import Intent, Working, working_of
 from hedgelock_actors.domain.money import ZERO
-from hedgelock_actors.domain.order import OrderRequest, OrderState, OrderView, Side, SubmitOutcome, Unknown
+from hedgelock_actors.domain.order import OrderRequest, OrderState, OrderStatus, OrderView, Side, SubmitOutcome, Unknown
 from hedgelock_actors.domain.position import Execution
 from hedgelock_actors.ports.journal import Record
 
@@ -31,7 +31,6 @@ SETTLED_KEPT = 2_000
 LINKS_KEPT = 50_000
 GAPS_KEPT = 1_000
 MINUTE_MS = 60_000
-REALISE_ATTEMPTS = 5
 
 
 @dataclass(slots=True)
@@ -240,6 +239,11 @@ class RouterBook:
         """Filled so far."""
         return sum((self.orders[link].state.cum_qty for link in intent.links if link in self.orders), ZERO)
 
+    def misses(self, intent: IntentBook) -> int:
+        """Attempts that are over and did not fill wholly, whether the market or the venue refused them."""
+        states = (self.orders[link].state for link in intent.links if link in self.orders)
+        return sum(1 for state in states if state.terminal and state.status is not OrderStatus.FILLED)
+
     def alive(self, intent: IntentBook) -> bool:
         """An attempt of the intent is not over yet."""
         return any(not self.orders[link].settled for link in intent.links if link in self.orders)
@@ -280,11 +284,6 @@ def gap_intent_id(prefix: str, version: int, gap: int) -> str:
 def realise_intent_id(prefix: str, request_id: str) -> str:
     """The intent to realise profit."""
     return f"{prefix}:realise:{request_id}"
-
-
-def with_price(request: OrderRequest, price: Decimal, qty: Decimal) -> OrderRequest:
-    """The same attempt under the same id at today's price, for not more than before."""
-    return replace(request, price=price, qty=min(request.qty, qty))
 
 
 def _order_summary(tracked: Tracked) -> Mapping[str, object]:

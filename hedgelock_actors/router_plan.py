@@ -8,23 +8,22 @@ from decimal import Decimal
 from itertools import islice
 
 from hedgelock_actors.codec import Payload, request_payload
-from hedgelock_actors.domain.gap import Gap, gap_to, order_qty, price_through_mid
+from hedgelock_actors.domain.gap import Gap, gap_to
 from hedgelock_actors.domain.limits import Limits
 from hedgelock_actors.domain.loan import RiskLevel
 from hedgelock_actors.domain.market import Instrument, Quote
 from hedgelock_actors.domain.money import ZERO, round_to_step
-from hedgelock_actors.domain.order import OrderRequest, OrderStatus, OrderType, Side, TimeInForce, order_link_id
+from hedgelock_actors.domain.order import OrderRequest, OrderStatus, Side
 from hedgelock_actors.domain.policy import ExecutionPolicy
+from hedgelock_actors.execution.aggressive import Goal, Settings, attempt_order, attempts_in_all, same_order
 from hedgelock_actors.ports.journal import Json
 from hedgelock_actors.router_book import (
-    REALISE_ATTEMPTS,
     IntentBook,
     Realise,
     RouterBook,
     Tracked,
     gap_intent_id,
     realise_intent_id,
-    with_price,
 )
 
 RESEND_AFTER_MS = 10_000
@@ -54,6 +53,11 @@ class Situation:
     instrument: Instrument
     limits: Limits
     execution: ExecutionPolicy
+
+    @property
+    def settings(self) -> Settings:
+        """What bounds an attempt."""
+        return Settings(instrument=self.instrument, limits=self.limits, policy=self.execution)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,17 +120,21 @@ class Planner:
     # ------------------------------------------------------------ new orders
 
     def _close_gap(self, gap: Gap, at: Situation) -> Send | None:
-        if at.target is None or self._waits_for_price(gap.side, at):
+        if at.target is None or self._waits(gap.side, at):
             return None
         intent = self._book.latest_intent(self._prefix, at.target.version, gap.side)
         left = ZERO if intent is None else intent.qty - self._book.committed(intent)
-        if intent is None or left < at.instrument.min_qty:
-            number = self._book.gaps.get(at.target.version, 0)
-            intent = IntentBook(gap_intent_id(self._prefix, at.target.version, number), gap.side, gap.qty)
-            return self._send(intent, gap.qty, at, gap=number)
-        if self._book.alive(intent):
-            return None
-        return self._send(intent, min(gap.qty, left), at, gap=self._book.gaps[at.target.version] - 1)
+        if intent is not None and left >= at.instrument.min_qty:
+            if self._book.alive(intent):
+                return None
+            if not self._spent(intent, at):
+                return self._send(intent, min(gap.qty, left), at, gap=self._book.gaps[at.target.version] - 1)
+        number = self._book.gaps.get(at.target.version, 0)
+        intent = IntentBook(gap_intent_id(self._prefix, at.target.version, number), gap.side, gap.qty)
+        return self._send(intent, gap.qty, at, gap=number)
+
+    def _spent(self, intent: IntentBook, at: Situation) -> bool:
+        return self._book.misses(intent) >= attempts_in_all(at.execution)
 
     def _realise(self, realise: Realise, at: Situation) -> Send | RealiseEnd | None:
         intent_id = realise_intent_id(self._prefix, realise.request_id)
@@ -143,32 +151,19 @@ class Planner:
         if self._book.alive(intent):
             return None
         left = intent.qty - self._book.committed(intent)
-        if left < at.instrument.min_qty or len(intent.links) >= REALISE_ATTEMPTS:
+        if left < at.instrument.min_qty or self._spent(intent, at):
             return RealiseEnd(realise.request_id, self._book.filled(intent))
-        if self._waits_for_price(Side.BUY, at):
+        if self._waits(Side.BUY, at):
             return None
         short = max(ZERO, -at.signed_qty - self._book.working().buy_qty)
         return self._send(intent, min(left, short), at)
 
     def _send(self, intent: IntentBook, qty: Decimal, at: Situation, gap: int = 0) -> Send | None:
-        attempt = len(intent.links)
-        price = price_through_mid(intent.side, at.quote, reach_bps(attempt, at), at.instrument)
-        carried = order_qty(qty, max(price, at.quote.mark), at.instrument, at.limits)
-        if carried < at.instrument.min_qty:
+        goal = Goal(account=self._book.account, symbol=self._book.symbol, intent_id=intent.intent_id, side=intent.side)
+        misses = self._book.misses(intent)
+        request = attempt_order(goal, len(intent.links), misses, qty, at.quote, at.settings)
+        if request is None:
             return None
-        request = OrderRequest(
-            account=self._book.account,
-            symbol=self._book.symbol,
-            side=intent.side,
-            qty=carried,
-            order_type=OrderType.LIMIT,
-            price=price,
-            time_in_force=TimeInForce.IOC,
-            reduce_only=intent.side is Side.BUY,
-            order_link_id=order_link_id(intent.intent_id, attempt),
-            intent_id=intent.intent_id,
-            attempt=attempt,
-        )
         return Send(request=request, payload=self._payload(request, intent, at, gap))
 
     def _payload(self, request: OrderRequest, intent: IntentBook, at: Situation, gap: int) -> Payload:
@@ -188,10 +183,10 @@ class Planner:
             "causation_id": at.target.causation_id if at.target else "",
         }
 
-    def _waits_for_price(self, side: Side, at: Situation) -> bool:
-        """An order at this very price did not fill: another one would not either, so wait for the next price."""
+    def _waits(self, side: Side, at: Situation) -> bool:
+        """An order at this very price, or a moment ago, did not fill: another one would not either."""
         return any(
-            tracked.quote_ms == at.quote.ts_ms
+            (tracked.quote_ms == at.quote.ts_ms or at.now_ms - tracked.sent_ms < at.execution.pause_ms)
             and tracked.state.request.side is side
             and tracked.state.status is not OrderStatus.FILLED
             for tracked in islice(reversed(self._book.orders.values()), 4)
@@ -213,8 +208,9 @@ class Planner:
         if needed < at.instrument.min_qty:
             # Only a refusal proves that the venue has nothing; silence never does.
             return Drop(request.order_link_id, "refused, and not needed any more") if refused else None
-        price = price_through_mid(request.side, at.quote, reach_bps(request.attempt, at), at.instrument)
-        again = with_price(request, price, needed)
+        intent = self._book.intents.get(request.intent_id)
+        misses = self._book.misses(intent) if intent is not None else 0
+        again = same_order(request, misses, needed, at.quote, at.settings)
         return Send(request=again, payload={**request_payload(again), "send": tracked.sends + 1}, resend=True)
 
     def _looked_long_enough(self, tracked: Tracked, now_ms: int) -> bool:
@@ -229,8 +225,3 @@ class Planner:
             return min(request.qty, max(ZERO, -at.signed_qty)) if pending else ZERO
         gap = self._gap(at, without=request.order_link_id)
         return min(request.qty, gap.qty) if gap is not None and gap.side is request.side else ZERO
-
-
-def reach_bps(attempt: int, at: Situation) -> Decimal:
-    """How far through the mid an attempt reaches: further each time, never beyond the limits' slippage cap."""
-    return min(at.execution.through_bps + attempt * at.execution.step_bps, at.limits.max_slippage_bps)

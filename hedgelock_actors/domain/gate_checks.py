@@ -166,13 +166,15 @@ def _order_qty(request: OrderRequest, _: GateContext, limits: Limits) -> str | N
 
 def _order_notional(request: OrderRequest, ctx: GateContext, limits: Limits) -> str | None:
     # The dearer of price and mark: a cheap sell limit fills at the market.
-    notional = request.qty * max(_price(request, ctx), _quote(ctx).mark)
+    notional = request.qty * max(_reached(request, ctx), _quote(ctx).mark)
     most = limits.max_order_notional_usdt
     return f"{notional:.2f} USDT is above our {most} per order" if notional > most else None
 
 
 def _slippage(request: OrderRequest, ctx: GateContext, limits: Limits) -> str | None:
     if request.price is None:
+        # A market order is what is left when no limit within the cap fills. The bands bound the price that it meets,
+        # and the venue's protection price how far it goes from there.
         return None
     mid = _quote(ctx).mid
     through = -request.side.sign * (mid - request.price) / mid * _BPS
@@ -182,11 +184,12 @@ def _slippage(request: OrderRequest, ctx: GateContext, limits: Limits) -> str | 
 
 
 def _mark_band(request: OrderRequest, ctx: GateContext, limits: Limits) -> str | None:
-    return _band(request.price, _quote(ctx).mark, "the mark", limits)
+    return _band(_reached(request, ctx), _quote(ctx).mark, "the mark", limits)
 
 
 def _last_good_band(request: OrderRequest, ctx: GateContext, limits: Limits) -> str | None:
-    return None if ctx.last_good_price is None else _band(request.price, ctx.last_good_price, "the last good", limits)
+    last_good = ctx.last_good_price
+    return None if last_good is None else _band(_reached(request, ctx), last_good, "the last good", limits)
 
 
 # ---------------------------------------------------------------- what it could come to
@@ -275,6 +278,11 @@ def _price(request: OrderRequest, ctx: GateContext) -> Decimal:
     return _quote(ctx).mark if request.price is None else request.price
 
 
+def _reached(request: OrderRequest, ctx: GateContext) -> Decimal:
+    """The price asked for; of a market order the first that it meets."""
+    return _quote(ctx).touch(request.side is Side.SELL) if request.price is None else request.price
+
+
 def _added(request: OrderRequest, ctx: GateContext) -> Decimal:
     return ZERO if ctx.resend else request.qty
 
@@ -283,9 +291,7 @@ def _worst_short(request: OrderRequest, ctx: GateContext) -> Decimal:
     return -ctx.position_qty + ctx.working.sell_qty + _added(request, ctx)
 
 
-def _band(price: Decimal | None, around: Decimal, name: str, limits: Limits) -> str | None:
-    if price is None:
-        return None
+def _band(price: Decimal, around: Decimal, name: str, limits: Limits) -> str | None:
     away = abs(price - around) / around * _BPS
     if away <= limits.price_band_bps:
         return None

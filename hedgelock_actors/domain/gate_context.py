@@ -29,9 +29,10 @@ class Limits:
     """The whole budget of a minute while the level is CRITICAL."""
     max_open_orders: int = 20
     max_slippage_bps: Decimal = Decimal(50)
-    """How far through the mid a limit price may reach."""
+    """How far through the mid a limit price may reach. Only a market order may pay more: see `price_band_bps`."""
     price_band_bps: Decimal = Decimal(500)
-    """How far from the mark and from the last good price any limit price may lie, either way."""
+    """How far from the mark and from the last good price a limit price, or the first price that a market order meets,
+    may lie, either way."""
     max_quote_age_ms: int = 10_000
     max_position_age_ms: int = 120_000
     symbols: frozenset[str] = frozenset({"BTCUSDT", "ETHUSDT", "LTCUSDT", "XRPUSDT"})

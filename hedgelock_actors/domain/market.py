@@ -56,6 +56,10 @@ class Quote:
         """Half-way between bid and ask."""
         return (self.bid + self.ask) / 2
 
+    def touch(self, selling: bool) -> Decimal:
+        """The first price that a market order meets: the bid for a sell, the ask for a buy."""
+        return self.bid if selling else self.ask
+
     @property
     def lender_price(self) -> Decimal:
         """What the lender values collateral at: the lower of last and index."""

@@ -23,22 +23,19 @@ class ExecutionPolicy:
     step_bps: Decimal = Decimal(10)
     """How much further every next attempt reaches, up to the limits' slippage cap."""
     limit_attempts: int = 4
-    """IOC limit orders before the market order."""
+    """IOC limit orders that may miss before a market order is sent."""
     market_attempts: int = 2
-    answer_timeout_ms: int = 5_000
-    """How long an order may stay without a final word before it is looked up."""
+    """Market orders that may miss before the intent ends; the next intent begins with limits. 0: no market orders."""
     pause_ms: int = 250
-    """Between attempts."""
-    window_ms: int = 60_000
-    """An intent that is not done by then is handed back; the target brings a fresh one."""
+    """From an attempt that missed to the next: the book needs a moment to fill up again."""
 
     def __post_init__(self) -> None:
         if self.through_bps < 0 or self.step_bps < 0:
             raise InvalidInput("execution.through_bps", "through_bps and step_bps must be 0 or more")
         if self.limit_attempts < 0 or self.market_attempts < 0 or self.limit_attempts + self.market_attempts < 1:
             raise InvalidInput("execution.limit_attempts", "at least one attempt is needed")
-        if min(self.answer_timeout_ms, self.pause_ms, self.window_ms) <= 0:
-            raise InvalidInput("execution.window_ms", "times must be greater than 0")
+        if self.pause_ms <= 0:
+            raise InvalidInput("execution.pause_ms", f"must be greater than 0, not {self.pause_ms}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

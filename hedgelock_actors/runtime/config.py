@@ -143,7 +143,7 @@ class MarketConfig(Section):
     stale_after_s: Annotated[float, Field(gt=0, le=600)] = 10
     ahead_max_s: Annotated[float, Field(gt=0, le=60)] = 1
     jump: Ratio = 0.30
-    divergence: Ratio = 0.05
+    divergence: Ratio = 0.10
     spread: Ratio = 0.05
 
 
@@ -163,9 +163,7 @@ class ExecutionConfig(Section):
     step_bps: Annotated[Decimal, Field(ge=0, le=500)] = Decimal(10)
     limit_attempts: Annotated[int, Field(ge=0, le=20)] = 4
     market_attempts: Annotated[int, Field(ge=0, le=20)] = 2
-    answer_timeout_s: Annotated[float, Field(gt=0, le=60)] = 5
     pause_s: Annotated[float, Field(gt=0, le=60)] = 0.25
-    window_s: Annotated[float, Field(gt=0, le=600)] = 60
 
 
 class RiskConfig(Section):

@@ -76,9 +76,7 @@ def _execution(config: Config) -> ExecutionPolicy:
         step_bps=execution.step_bps,
         limit_attempts=execution.limit_attempts,
         market_attempts=execution.market_attempts,
-        answer_timeout_ms=_ms(execution.answer_timeout_s),
         pause_ms=_ms(execution.pause_s),
-        window_ms=_ms(execution.window_s),
     )
 
 

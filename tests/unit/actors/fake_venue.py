@@ -14,6 +14,7 @@ from hedgelock_actors.domain.order import (
     CancelOutcome,
     OrderRequest,
     OrderStatus,
+    OrderType,
     OrderView,
     Rejected,
     Side,
@@ -80,6 +81,8 @@ class FakeVenue:
         self.clock = clock
         self.lag_ms = lag_ms
         self.fill = Decimal(1)
+        self.wide = False
+        """The spread is wider than any limit reaches: only market orders fill."""
         self.answers: list[str] = []
         self.silent = False
         """Pushes are lost; queries work."""
@@ -223,7 +226,8 @@ class FakeVenue:
         price = request.price or Decimal(60_000)
         short = -self.signed_qty
         most = min(request.qty, max(ZERO, short)) if request.reduce_only else request.qty
-        filled = (most * self.fill).quantize(INSTRUMENT.qty_step)
+        missed = self.wide and request.order_type is OrderType.LIMIT
+        filled = ZERO if missed else (most * self.fill).quantize(INSTRUMENT.qty_step)
         fully = filled == request.qty
         taken.view = OrderView(
             symbol=SYMBOL,
