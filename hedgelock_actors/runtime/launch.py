@@ -53,6 +53,8 @@ class Up:
     config: Config
     options: UpOptions
     say: Say
+    arm: Callable[[], None]
+    """Takes the signals (again): Ray's core puts a handler of its own on SIGTERM, which ends the process at once."""
     state: Path = field(init=False)
     info: RunInfo | None = None
     exchange: Exchange | None = None
@@ -94,6 +96,11 @@ class Up:
         pairs = zip(self.config.venue.accounts, self.exchange.accounts, strict=True)
         return {mine.name: float(its.loan["debt"]) for mine, its in pairs}
 
+    @property
+    def up(self) -> bool:
+        """True while there is anything to take down."""
+        return bool(self._undo)
+
     async def ended(self) -> bool:
         """True when the replay has no more prices. Raises StartFailed when the exchange is gone."""
         if self.exchange is None:
@@ -133,7 +140,7 @@ class Up:
             lock.release()
 
         self._undo.append(("lock", release))
-        self.state.chmod(0o700)
+        remove_run(self.state)  # of a run that was killed
 
     async def _start_below(self, ports: cluster.Ports) -> None:
         """Databases, exchange and Ray at the same time: each mostly waits for itself."""
@@ -150,6 +157,7 @@ class Up:
         except asyncio.CancelledError:
             await asyncio.wait(began, timeout=READY_S)  # what is half started cannot be stopped
             raise
+        self.arm()
         for failed in (result for result in results if isinstance(result, BaseException)):
             raise failed if isinstance(failed, ConfigError) else StartFailed(str(failed)) from failed
         postgres_url, redis_url, account_keys, _ = results

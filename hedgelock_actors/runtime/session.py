@@ -51,7 +51,8 @@ async def run_up(config: Config, options: UpOptions, session: SessionOptions, co
     check_files(options.prices, options.funding, config.sample.scenario)
     span = replay_span(options.prices, config.sample.scenario, options.from_, options.to)
     log = config.state / "logs" / "up.log"
-    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for directory in (config.state, log.parent):  # parents that mkdir makes by itself are open to everybody
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     with log.open("w", encoding="utf-8") as file, redirect_stdout(file), redirect_stderr(file):
         # Ray prints errors of its own on our standard output; the screen, and JSON on it, are ours.
         return await _run(config, options, session, console, span)
@@ -60,8 +61,13 @@ async def run_up(config: Config, options: UpOptions, session: SessionOptions, co
 async def _run(
     config: Config, options: UpOptions, session: SessionOptions, console: Console, span: tuple[int, int] | None
 ) -> int:
-    run = Up(config, options, lambda text: None if session.as_json else console.print(f"[dim]{text}[/dim]"))
-    stop = _signals()
+    def say(text: str) -> None:
+        if not session.as_json:
+            console.print(f"[dim]{text}[/dim]", highlight=False)
+
+    stop = asyncio.Event()
+    run = Up(config, options, say, lambda: _take_signals(stop))
+    _take_signals(stop)
     try:
         if await _until(run.start(), stop):
             return await _watch(run, session, span, stop, console)
@@ -71,8 +77,8 @@ async def _run(
         console.print(f"[dim]logs: {run.state / 'logs'} and /tmp/ray/session_latest/logs[/dim]")
         return 1
     finally:
-        if not session.as_json:
-            console.print("[dim]stopping[/dim]")
+        if run.up:
+            say("stopping")
         for trouble in await run.stop():
             console.print(f"[yellow]{trouble}[/yellow]")
 
@@ -151,8 +157,7 @@ async def _look(run: Up) -> Look:
     return await look(run.operator, venue, run.start_debts)
 
 
-def _signals() -> asyncio.Event:
-    stop = asyncio.Event()
+def _take_signals(stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
 
     def heard() -> None:
@@ -162,7 +167,6 @@ def _signals() -> asyncio.Event:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, heard)
-    return stop
 
 
 async def _until(work: Any, stop: asyncio.Event) -> bool:  # noqa: ANN401 - any coroutine

@@ -87,7 +87,11 @@ class World:
 
     def await_ready(self) -> None:
         """Until the commands know where it runs."""
-        self.until(lambda: (self.state / "run.json").exists(), READY_S, "ready")
+        self.until(self._told, READY_S, "ready")
+
+    def _told(self) -> bool:
+        file = self.state / "run.json"
+        return self._process is not None and file.exists() and json.loads(file.read_text())["pid"] == self._process.pid
 
     def until(self, true: Callable[[], bool], seconds: float, what: str) -> None:
         """Wait for something to become true."""

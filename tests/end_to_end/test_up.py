@@ -119,6 +119,15 @@ def test_after_kill_9_of_the_whole_thing_the_next_run_works(world: World) -> Non
     process.kill()
     process.wait()
     time.sleep(1)
+    process = world.up("--speed", "20")  # finds the databases that were left, and ends them with everything else
+    world.await_ready()
+    world.run("down")
+    assert_no_loss(world.ended(60))
+    world.assert_nothing_left()
+    process = world.up("--speed", "20")
+    world.await_ready()
+    process.kill()
+    process.wait()
     assert world.run("down")["ended"]
     world.assert_nothing_left()
     world.up("--scenario", str(world.scenario), "--speed", "max", "--exit-at-end")
