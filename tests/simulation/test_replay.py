@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hedgelock_actors.domain.trading_state import TradingMode, TradingState
+from hedgelock_actors.simulator import api
 from hedgelock_actors.simulator.price_files import read_bars, read_scenario
 from hedgelock_actors.simulator.prices import BarPath
 from tests.simulation.world import ACCOUNT, KEEPER, NAMES, ROUTER, TREASURY, World
@@ -65,6 +67,18 @@ async def test_a_rally_costs_margin_and_loses_neither_short_nor_loan() -> None:
     world = await run(World(scenario("rally")))
     protected(world)
     assert world.report()["min_account_margin_ratio"] > 5
+
+
+async def test_a_spread_that_no_limit_crosses_delays_the_hedge_and_does_not_prevent_it() -> None:
+    # 1.2 %: the touch lies 60 bps from the mid, and the cap of a limit is 50.
+    world = await run(World(scenario("crash"), book=api.BookShape(spread_bps=120.0)))
+    protected(world)
+    orders = [json.loads(row.payload) for row in world.journal.rows(ROUTER) if row.kind == "intent"]
+    kinds = {one["order_link_id"]: one["order_type"] for one in orders}
+    filled = {kinds[one.order_link_id] for one in world.exchange.executions("100001") if one.order_link_id}
+    assert filled == {"Market"}
+    assert len(orders) > 10
+    assert world.report()["max_lender_ltv"] < 0.47
 
 
 async def test_equal_runs_are_equal_to_the_last_digit() -> None:

@@ -43,6 +43,7 @@ class World:
         policy: Policy | None = None,
         funding: api.FundingSchedule | None = None,
         latency: api.Latency | None = None,
+        book: api.BookShape | None = None,
         hooks: Mapping[int, Hook] | None = None,
         seed: int = 1,
     ) -> None:
@@ -53,6 +54,7 @@ class World:
             accounts=(account,),
             instruments=(api.Instrument(symbol=SYMBOL, base_coin="BTC"),),
             latency=latency or api.Latency(),
+            book=book or api.BookShape(),
         )
         self.exchange = Exchange(spec, {SYMBOL: path}, {SYMBOL: funding or api.FundingSchedule()}, seed)
         self.policy = policy or Policy()

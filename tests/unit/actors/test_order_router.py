@@ -12,7 +12,7 @@ from hedgelock_actors.adapters.memory.clock import ManualClock
 from hedgelock_actors.domain.limits import Approved
 from hedgelock_actors.domain.loan import RiskLevel
 from hedgelock_actors.domain.messages import FeedStale, OrderEvent, TradingStateChanged
-from hedgelock_actors.domain.order import OrderRequest, Side, SubmitOutcome, TimeInForce
+from hedgelock_actors.domain.order import OrderRequest, OrderType, Side, SubmitOutcome, TimeInForce
 from hedgelock_actors.domain.trading_state import TradingMode, TradingState
 from hedgelock_actors.ports.journal import Entry
 from hedgelock_actors.ports.venue import StreamLost
@@ -103,6 +103,90 @@ async def test_a_partial_fill_is_completed_at_the_next_price_and_reaches_further
     assert second.price is not None
     assert first.price is not None
     assert second.price < first.price
+
+
+async def test_when_no_limit_fills_the_market_does_and_the_next_gap_begins_with_a_limit(rig: Rig) -> None:
+    rig.venue.wide = True
+    await rig.give(target(1, "1", rig.clock.now_ms()))
+    await rig.seconds(8)
+    assert short(rig) == 1
+    limits, market = rig.venue.sent[:-1], rig.venue.sent[-1]
+    assert len(limits) == rig.policy.execution.limit_attempts
+    assert all(one.order_type is OrderType.LIMIT for one in limits)
+    assert (market.order_type, market.price, market.time_in_force) == (OrderType.MARKET, None, TimeInForce.IOC)
+    assert len({one.intent_id for one in rig.venue.sent}) == 1
+    await rig.give(target(2, "2", rig.clock.now_ms()))
+    assert rig.venue.sent[-1].order_type is OrderType.LIMIT
+
+
+async def test_a_large_gap_in_a_wide_market_is_closed_by_the_market_piece_by_piece(rig: Rig) -> None:
+    rig.venue.wide = True
+    await rig.give(target(1, "25", rig.clock.now_ms()))
+    await rig.seconds(10)
+    assert short(rig) == 25
+    kinds = [one.order_type for one in rig.venue.sent]
+    assert kinds == [OrderType.LIMIT] * rig.policy.execution.limit_attempts + [OrderType.MARKET] * 3
+
+
+async def test_after_market_orders_that_miss_the_gap_stays_and_begins_again_with_limits(rig: Rig) -> None:
+    rig.venue.fill = Decimal(0)
+    await rig.give(target(1, "1", rig.clock.now_ms()))
+    await rig.seconds(14)
+    per_intent: dict[str, list[OrderType]] = {}
+    for one in rig.venue.sent:
+        per_intent.setdefault(one.intent_id, []).append(one.order_type)
+    first, second, *_ = per_intent.values()
+    assert first == second == [OrderType.LIMIT] * 4 + [OrderType.MARKET] * 2
+    rig.venue.fill = Decimal(1)
+    await rig.seconds(2)
+    assert short(rig) == 1
+
+
+async def test_a_market_order_that_got_lost_goes_out_again_as_a_market_order_under_its_id(rig: Rig) -> None:
+    rig.venue.wide = True
+    await rig.give(target(1, "1", rig.clock.now_ms()))
+    await rig.seconds(3)
+    assert len(rig.venue.sent) == rig.policy.execution.limit_attempts
+    rig.venue.answers = ["lost"]
+    await rig.seconds(20)
+    assert short(rig) == 1
+    lost, again = rig.venue.sent[-2:]
+    assert lost.order_type is again.order_type is OrderType.MARKET
+    assert lost.order_link_id == again.order_link_id
+
+
+async def test_a_router_that_comes_back_goes_on_where_the_attempts_were(rig: Rig) -> None:
+    rig.venue.wide = True
+    await rig.give(target(1, "1", rig.clock.now_ms()))
+    await rig.seconds(3)
+    assert len(rig.venue.sent) == rig.policy.execution.limit_attempts
+    assert rig.router is not None
+    await rig.router.stop()
+    await rig.boot()
+    await rig.give(target(1, "1", rig.clock.now_ms()))
+    await rig.seconds(3)
+    assert [one.order_type for one in rig.venue.sent[-2:]] == [OrderType.LIMIT, OrderType.MARKET]
+    assert short(rig) == 1
+
+
+async def test_profit_is_realised_in_a_wide_market_too(rig: Rig) -> None:
+    await rig.give(target(1, "2", rig.clock.now_ms()))
+    rig.venue.wide = True
+    await rig.give(realise("r1", "0.7", rig.clock.now_ms()))
+    await rig.seconds(15)
+    assert short(rig) == 2
+    done = [(one.side, one.qty) for one in rig.venue.sent if one.order_type is OrderType.MARKET]
+    assert done == [(Side.BUY, Decimal("0.700")), (Side.SELL, Decimal("0.700"))]
+
+
+async def test_an_attempt_that_missed_is_followed_by_the_next_after_a_pause(rig: Rig) -> None:
+    rig.venue.fill = Decimal(0)
+    await rig.give(target(1, "1", rig.clock.now_ms()))
+    for _ in range(9):
+        await rig.clock.advance(50)
+        await rig.venue.push()
+        await rig.give(tick(rig.clock.now_ms()))
+    assert len(rig.venue.sent) == 2, "450 ms, a price every 50 ms, a pause of 250 ms"
 
 
 async def test_orders_that_do_not_fill_are_bounded_by_the_minute(rig: Rig) -> None:

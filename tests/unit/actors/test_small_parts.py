@@ -1,15 +1,18 @@
-"""The inbox and the latch."""
+"""The inbox, the latch, and orders as journal payloads."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 
 import pytest
 
+from hedgelock_actors.codec import request_from, request_payload
 from hedgelock_actors.domain.trading_state import TradingMode, TradingState
 from hedgelock_actors.inbox import Inbox, InboxFull
 from hedgelock_actors.ports.latch import Latch
+from tests.unit.domain.make import request
 
 
 async def test_events_come_out_in_order_and_the_latest_of_a_key_in_its_first_place() -> None:
@@ -59,3 +62,10 @@ def test_the_highest_epoch_wins_whatever_the_order_and_the_thread() -> None:
     latch.set(TradingState(TradingMode.ACTIVE, 38, "late"))
     assert latch.state().mode is TradingMode.HALTED
     assert latch.set(TradingState(TradingMode.ACTIVE, 40, "resume")).mode is TradingMode.ACTIVE
+
+
+@pytest.mark.parametrize("price", ["59940.1", None])
+def test_an_order_comes_back_from_the_journal_as_it_was_written(price: str | None) -> None:
+    sent = request("1.500", price=price, attempt=3)
+    payload = json.loads(json.dumps(request_payload(sent)))
+    assert request_from(payload) == sent

@@ -212,6 +212,25 @@ def test_a_request_is_made_of_plain_decimal_texts() -> None:
     assert (body["timeInForce"], body["positionIdx"], body["reduceOnly"]) == ("IOC", 0, False)
 
 
+def test_a_market_order_is_sent_without_a_price() -> None:
+    order = OrderRequest(
+        account="main",
+        symbol="BTCUSDT",
+        side=Side.BUY,
+        qty=Decimal(2),
+        order_type=OrderType.MARKET,
+        price=None,
+        time_in_force=TimeInForce.IOC,
+        reduce_only=True,
+        order_link_id="hl-abc",
+        intent_id="i",
+        attempt=4,
+    )
+    body = codec.create_params(order)
+    assert (body["orderType"], body["timeInForce"], body["reduceOnly"]) == ("Market", "IOC", True)
+    assert "price" not in body
+
+
 @given(st.decimals(allow_nan=False, allow_infinity=False, min_value=0, max_value=10**12, places=8))
 def test_plain_texts_keep_the_value_and_have_no_exponent(value: Decimal) -> None:
     shown = f.plain(value)

@@ -171,6 +171,22 @@ def test_a_market_order_has_its_own_venue_maximum() -> None:
     assert code_of(request("2", price=None), ctx) is C.ABOVE_VENUE_MAX_QTY
 
 
+def test_a_market_order_is_held_to_the_bands_by_the_first_price_that_it_meets() -> None:
+    wide = quote(bid=D(57_000), ask=D(63_000))
+    assert code_of(request(price=None), gate(quote=wide)) is None
+    assert code_of(request(price=None), gate(quote=replace(wide, bid=D("56999.9")))) is C.PRICE_BAND_MARK
+    held = gate(BUYING, position_qty=SHORT, quote=replace(wide, ask=D("63000.1")))
+    assert code_of(buy(price=None), held) is C.PRICE_BAND_MARK
+    assert code_of(request(price=None), gate(last_good_price=D(63_200))) is C.PRICE_BAND_LAST_GOOD
+
+
+def test_a_market_order_counts_at_the_dearer_of_its_first_price_and_the_mark() -> None:
+    limits = replace(LIMITS, max_order_notional_usdt=D(60_300))
+    held = gate(BUYING, position_qty=SHORT, quote=quote(ask=D(60_400)))
+    assert code_of(buy(price=None), held, limits) is C.ORDER_NOTIONAL
+    assert code_of(request(price=None), gate(quote=quote(bid=D(59_600))), limits) is None
+
+
 # ---------------------------------------------------------------- modes
 
 
