@@ -11,7 +11,6 @@ import logging
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +19,7 @@ import ray
 from hedgelock_actors.runtime.handles import Cluster, Unreachable
 from hedgelock_actors.runtime.names import NAMESPACE, Declared, declare, in_stop_order
 from hedgelock_actors.runtime.shell import ActorShell
+from hedgelock_actors.runtime.watch import Silence, Watched
 from hedgelock_actors.runtime.wiring import read_config
 
 LOG = logging.getLogger(__name__)
@@ -31,17 +31,6 @@ STALE_BEAT_MS = 30_000
 MISSED_MAX = 20
 STOP_WAIT_S = 15.0
 RECOVERIES_FILE = "recoveries.jsonl"
-
-
-@dataclass(slots=True)
-class _Watched:
-    declared: Declared
-    born_ms: int = 0
-    last_good: float = 0.0
-    was_ready: bool = False
-    down_since: float | None = None
-    missed: int = 0
-    health: Mapping[str, object] = field(default_factory=dict)
 
 
 def start_shell(declared: Declared, state_dir: str) -> None:
@@ -68,7 +57,7 @@ class Supervisor:
         self._state_dir = state_dir
         self._cluster = Cluster()
         declared = declare(read_config(Path(state_dir)))
-        self._watched = {one.name: _Watched(one) for one in declared}
+        self._watched = {one.name: Watched(one) for one in declared}
         self._recoveries = _read_lines(Path(state_dir) / RECOVERIES_FILE)
         self._stopping = False
         self._trading_state: tuple[str, int, str] | None = None
@@ -120,10 +109,10 @@ class Supervisor:
             self._cluster.kill(name)
         return stubborn
 
-    def _seen(self, watched: _Watched) -> dict[str, object]:
+    def _seen(self, watched: Watched) -> dict[str, object]:
         return {**watched.health, "down": watched.down_since is not None}
 
-    async def _watch(self, watched: _Watched) -> None:
+    async def _watch(self, watched: Watched) -> None:
         name = watched.declared.name
         self._start(watched)
         while not self._stopping:
@@ -137,41 +126,31 @@ class Supervisor:
             soon = watched.down_since is not None or not watched.was_ready
             await asyncio.sleep(POLL_DOWN_S if soon else POLL_S)
 
-    def _start(self, watched: _Watched) -> None:
+    def _start(self, watched: Watched) -> None:
         try:
             start_shell(watched.declared, self._state_dir)
         except (ray.exceptions.RayError, ValueError) as error:
             LOG.warning("supervisor.start_failed actor=%s %s", watched.declared.name, error)
 
-    def _heard(self, watched: _Watched, health: Mapping[str, object]) -> None:
-        now, born_ms = time.monotonic(), cast("int", health.get("born_ms", 0))
-        ready = health.get("status") in ("ready", "degraded") and bool(health.get("ready_after_ms"))
-        watched.missed, watched.health = 0, health
-        if watched.born_ms and born_ms and born_ms != watched.born_ms and watched.down_since is None:
-            watched.down_since = watched.last_good  # it died and came back between two polls
-        watched.born_ms = born_ms or watched.born_ms
-        if ready and watched.down_since is not None and watched.was_ready:
-            self._recovered(watched, now)
-        if ready:
-            watched.was_ready, watched.down_since = True, None
-        if ready or not watched.was_ready:
-            watched.last_good = now
+    def _heard(self, watched: Watched, health: Mapping[str, object]) -> None:
+        silence = watched.heard(health, time.monotonic())
+        if silence is not None and silence.restarted:
+            self._recovered(watched, silence)
+        elif silence is not None:
+            LOG.info("supervisor.was_silent actor=%s s=%.3f", watched.declared.name, silence.wall_s)
         if cast("int", health.get("beat_age_ms", 0)) > STALE_BEAT_MS:
             self._end(watched, f"its loop stood still for {health['beat_age_ms']} ms")
 
-    def _missed(self, watched: _Watched, why: str) -> None:
-        watched.missed += 1
-        if watched.down_since is None and watched.was_ready:
-            watched.down_since = watched.last_good
+    def _missed(self, watched: Watched, why: str) -> None:
+        if watched.silent():
             LOG.warning("supervisor.down actor=%s %s", watched.declared.name, why)
         if watched.missed % MISSED_MAX == 0:
             self._start(watched)  # finds it when Ray is restarting it; creates it when it is gone for good
 
-    def _recovered(self, watched: _Watched, now: float) -> None:
-        since = watched.down_since if watched.down_since is not None else now
-        record = {
+    def _recovered(self, watched: Watched, silence: Silence) -> None:
+        record: dict[str, object] = {
             "actor": watched.declared.name,
-            "down_ms_wall": round((now - since) * 1_000),
+            "down_ms_wall": round(silence.wall_s * 1_000),
             "ready_after_ms": watched.health.get("ready_after_ms"),
             "reason": "its process ended; it was started again, replayed its journal and reconciled",
         }
@@ -180,7 +159,7 @@ class Supervisor:
         with (Path(self._state_dir) / RECOVERIES_FILE).open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
 
-    def _end(self, watched: _Watched, why: str) -> None:
+    def _end(self, watched: Watched, why: str) -> None:
         LOG.error("supervisor.ended actor=%s because %s", watched.declared.name, why)
         try:
             ray.kill(ray.get_actor(watched.declared.name, namespace=NAMESPACE), no_restart=False)
@@ -198,7 +177,7 @@ class Supervisor:
         held = cast("tuple[str, int]", answer)
         return held[1] > epoch or tuple(held) == (mode, epoch)
 
-    async def _repeat_trading_state(self, watched: _Watched) -> None:
+    async def _repeat_trading_state(self, watched: Watched) -> None:
         told = cast("int", watched.health.get("epoch", 0))
         if self._trading_state is not None and told < self._trading_state[1] and watched.down_since is None:
             await self._tell(watched.declared.name)
