@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from hedgelock_actors.codec import amount, text
-from hedgelock_actors.domain.order import Side
+from hedgelock_actors.domain.order import OrderType, Side
+from hedgelock_actors.domain.policy import Policy
 from tests.crash.router_rig import ROUTER, Rig, realise, target
 
 LAGS = {"at once": 0, "after 3 s": 3_000, "after 25 s": 25_000}
@@ -78,6 +81,26 @@ async def test_dying_once_anywhere(lag: str) -> None:
         one_effect_per_intent(rig)
     assert {"before place", "after place", "before append intent", "after append intent"} <= places
     assert {"after append outcome", "before append execution", "after append execution"} <= places
+
+
+def wide_market(fuses: Sequence[int] = ()) -> Rig:
+    """No limit fills: each step of the story takes all limit attempts and a market order."""
+    plain = Policy()
+    limits = replace(plain.limits, orders_per_minute=100, critical_orders_per_minute=100)
+    rig = Rig(0, fuses, replace(plain, limits=limits))
+    rig.venue.wide = True
+    return rig
+
+
+async def test_dying_once_anywhere_in_a_market_that_only_market_orders_reach() -> None:
+    plain = await story(wide_market())
+    one_effect_per_intent(plain)
+    kinds = {one.order_link_id: one.order_type for one in plain.venue.sent}
+    assert {kinds[one.order_link_id] for one in plain.venue.executed} == {OrderType.MARKET}
+    for at in range(plain.fuse.points):
+        rig = await story(wide_market([at]))
+        assert len(rig.deaths) == 1
+        one_effect_per_intent(rig)
 
 
 @pytest.mark.slow
