@@ -1,45 +1,43 @@
 """One hedge account: the truth about position, wallet and loans, and the target that follows from it.
 
-It reads executions, position and wallet of its own, polls the loans, tells the risk calculator what the account holds,
-and states the short to be held as a target with a version. What it sends is full states, repeated from time to time.
+It reads executions, position and wallet of its own, polls the loans, tells the risk calculator what the account holds
+(`keeper_reading`), and states the short to be held as a target with a version. What it sends is full states, repeated
+from time to time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 
 from hedgelock_actors.actor import Actor, JournalStream
 from hedgelock_actors.codec import amount, integer, text
-from hedgelock_actors.domain.curve import SizingCurve, size
+from hedgelock_actors.domain.curve import SizingCurve
 from hedgelock_actors.domain.errors import HedgeLockError, InvalidInput
 from hedgelock_actors.domain.loan import RiskLevel
-from hedgelock_actors.domain.margin import cap_short, rho
-from hedgelock_actors.domain.market import ASSETS, Instrument
+from hedgelock_actors.domain.market import ASSETS
 from hedgelock_actors.domain.messages import (
     AnyMessage,
     FeedStale,
     HedgeDemand,
     LoanTouched,
-    OrderEvent,
     RealiseProfit,
     SetTarget,
     Tick,
-    TreasuryActed,
 )
 from hedgelock_actors.domain.money import ZERO, dec
 from hedgelock_actors.domain.policy import Policy
 from hedgelock_actors.domain.position import Execution
 from hedgelock_actors.domain.targeting import Demand, TargetDecision, TargetState, decide_target
-from hedgelock_actors.execution_ledger import ExecutionLedger
-from hedgelock_actors.keeper_account import AccountBook, with_realised
+from hedgelock_actors.keeper_account import AccountBook
+from hedgelock_actors.keeper_policy import cap_qty, hedge_share, shortfall_told
+from hedgelock_actors.keeper_reading import AccountReading
 from hedgelock_actors.ports.cache import Cache, CacheUnavailable
 from hedgelock_actors.ports.clock import Clock
-from hedgelock_actors.ports.journal import Entry, Journal, JournalUnavailable, Json, StaleEpoch
+from hedgelock_actors.ports.journal import Journal, JournalUnavailable, Json, StaleEpoch
 from hedgelock_actors.ports.transport import Transport
 from hedgelock_actors.ports.venue import (
     Loans,
-    PositionView,
     PrivateEvent,
     StreamLost,
     StreamRestored,
@@ -48,12 +46,8 @@ from hedgelock_actors.ports.venue import (
     WalletView,
 )
 
-WALLET_MS = 30_000
 REPEAT_MS = 30_000
-RECONCILE_MS = 30_000
 SHORTFALL_AGAIN_MS = 3_600_000
-MISMATCHES_TO_TELL = 3
-"""Consecutive readings of the position that disagree with the executions before it is told."""
 
 
 class PositionKeeper(Actor):
@@ -80,26 +74,30 @@ class PositionKeeper(Actor):
     ) -> None:
         super().__init__(name, clock, transport)
         self.account, self.symbol = account, symbol
-        self.book = AccountBook(account, symbol)
         self._asset = next((asset for asset, perp in ASSETS.items() if perp == symbol), symbol)
-        self._venue, self._loans, self._cache, self._policy, self._curve = venue, loans, cache, policy, curve
+        self._venue, self._cache, self._policy, self._curve = venue, cache, policy, curve
         self._risk, self._router, self._treasury, self._notifier = risk, router, treasury, notifier
         self._stream = JournalStream(journal, name)
-        self._ledger = ExecutionLedger(self._stream, account, symbol, "booked")
-        self._instrument: Instrument | None = None
+        self._reading = AccountReading(
+            AccountBook(account, symbol),
+            self._asset,
+            venue=venue,
+            loans=loans,
+            stream=self._stream,
+            clock=clock,
+            loan_poll_ms=policy.loan.poll_ms,
+            tell=self.tell,
+            risk=risk,
+            notifier=notifier,
+        )
+        self.book, self._ledger = self._reading.book, self._reading.ledger
         self._tick: Tick | None = None
         self._demand: HedgeDemand | None = None
         self._score: Mapping[str, object] | None = None
         self._target = TargetState()
         self._stated: SetTarget | None = None
-        self._owed: list[Entry] = []
-        self._recovered = self._replayed = self._subscribed = False
-        self._recovering = False
-        self._recover_ms = self._tries = 0
-        self._wallet_due = True
-        self._wallet_ms = self._loans_ms = self._compared_ms = self._repeated_ms = self._backfilled_ms = 0
-        self._backfill = False
-        self._mismatches = 0
+        self._recovered = self._replayed = self._recovering = False
+        self._recover_ms = self._tries = self._repeated_ms = 0
         self._state_tick_ms = 0
         self._shortfall_ms: int | None = None
         self._cancel: Callable[[], None] = lambda: None
@@ -154,10 +152,10 @@ class PositionKeeper(Actor):
         match message:
             case Tick() if message.symbol == self.symbol:
                 if self._tick is None or message.ts_ms >= self._tick.ts_ms:
-                    self._tick = message
+                    self._tick, self._reading.mark = message, message.mark
                     await self._tell_state()
             case FeedStale() if message.symbol == self.symbol:
-                self._tick = None
+                self._tick = self._reading.mark = None
             case HedgeDemand() if message.account == self.account:
                 if self._demand is None or message.ts_ms >= self._demand.ts_ms:
                     self._demand = message
@@ -165,21 +163,20 @@ class PositionKeeper(Actor):
             case RealiseProfit() if message.account == self.account:
                 await self.tell(self._router, message)
             case LoanTouched() if message.account == self.account:
-                await self._touched(message)
+                await self._reading.touched(message)
             case _:
                 pass
 
     # ------------------------------------------------------------ deciding
 
     async def _decide(self, demand: HedgeDemand) -> None:
-        instrument = self._instrument
+        instrument = self._reading.instrument
         equity = self.book.equity(self._ledger.fold, self._mark(demand))
         if not self._recovered or instrument is None or equity is None or self._tick is None:
             return
-        cap = self._cap(demand, equity)
-        shortfall = demand.floor_qty - cap
-        if shortfall > dec(self._policy.target.dead_band) * demand.neutral_qty:
-            await self._tell_shortfall(demand, cap, shortfall)
+        cap = cap_qty(demand, equity, self._tick.mark, self._policy)
+        if demand.floor_qty - cap > dec(self._policy.target.dead_band) * demand.neutral_qty:
+            await self._tell_shortfall(demand, cap)
         before = self._target
         after, decision = decide_target(
             before,
@@ -202,39 +199,16 @@ class PositionKeeper(Actor):
     def _mark(self, demand: HedgeDemand) -> Decimal:
         return self._tick.mark if self._tick is not None else demand.price
 
-    def _cap(self, demand: HedgeDemand, equity: Decimal) -> Decimal:
-        """min(D/P, what the equity carries through a rally, our limits), in coin."""
-        sweep, limits, mark = self._policy.sweep, self._policy.limits, float(self._mark(demand))
-        most = min(float(limits.max_position_qty), float(limits.max_position_notional_usdt) / mark)
-        cap = cap_short(
-            neutral=float(demand.neutral_qty),
-            free_margin=float(equity),
-            price=mark,
-            rate=rho(sweep.rally, sweep.maintenance, sweep.taker_fee),
-            max_qty=most,
-        )
-        return dec(cap)
-
     def _hedge_pct(self, demand: HedgeDemand) -> float | None:
         """The share between floor and cap by sentiment, None without a fresh and valid score."""
         if self._curve is None or self._score is None or self._tick is None:
             return None
-        score, confidence = self._score.get("score"), self._score.get("confidence", 1.0)
-        ts_ms = self._score.get("ts_ms")
-        if not isinstance(score, int | float) or not isinstance(confidence, int | float) or not isinstance(ts_ms, int):
-            return None
-        if self.clock.now_ms() - ts_ms > self._policy.sizing.max_score_age_ms:
-            return None
-        depth = min(self._tick.bid_depth_usdt, self._tick.ask_depth_usdt)
-        exposure = float(demand.collateral_qty * demand.price)
+        sizing, now_ms = self._policy.sizing, self.clock.now_ms()
         try:
-            sizing = size(
-                self._asset, exposure, score, depth, confidence, self._curve, self._policy.sizing.max_hedge_pct
-            )
+            return hedge_share(self._score, self._asset, demand, self._tick, self._curve, sizing, now_ms)
         except InvalidInput:
             self.counters["score_invalid"] += 1
             return None
-        return sizing.hedge_pct
 
     async def _state_target(self, demand: HedgeDemand, decision: TargetDecision, cap: Decimal) -> None:
         now_ms = self.clock.now_ms()
@@ -259,34 +233,21 @@ class PositionKeeper(Actor):
             "shortfall_qty": str(decision.shortfall_qty),
         }
         self.counters["targets"] += 1
-        self._owe("target", f"target:{decision.version}", payload)
-        await self._settle()
+        self._reading.owe("target", f"target:{decision.version}", payload)
+        await self._reading.settle()
         await self._send_target()
 
     async def _send_target(self) -> None:
         """Only a target that is in the journal is stated."""
-        if self._stated is not None and not self._owed:
+        if self._stated is not None and not self._reading.owing:
             await self.tell(self._router, self._stated, conflate=f"target:{self.account}")
 
-    async def _tell_shortfall(self, demand: HedgeDemand, cap: Decimal, missing: Decimal) -> None:
+    async def _tell_shortfall(self, demand: HedgeDemand, cap: Decimal) -> None:
         now_ms = self.clock.now_ms()
         if self._shortfall_ms is not None and now_ms - self._shortfall_ms < SHORTFALL_AGAIN_MS:
             return
         self._shortfall_ms = now_ms
-        sweep = self._policy.sweep
-        usdt = missing * self._mark(demand) * dec(rho(sweep.rally, sweep.maintenance, sweep.taker_fee))
-        message = TreasuryActed(
-            account=self.account,
-            ts_ms=now_ms,
-            action_id=f"cap:{self.account}:{now_ms}",
-            action="sweep_short_of_cash",
-            amount_usdt=ZERO,
-            shortfall_usdt=usdt.quantize(Decimal("0.01")),
-            lender_ltv_before=demand.lender_ltv,
-            lender_ltv_after=demand.lender_ltv,
-            detail=f"The stress ladder asks for a short of {demand.floor_qty} {self._asset}, margin and limits carry "
-            f"{cap:f}: {missing:f} {self._asset} of protection are missing.",
-        )
+        message = shortfall_told(demand, cap, self._mark(demand), self._asset, self._policy.sweep, now_ms)
         await self.tell(self._notifier, message)
 
     # ------------------------------------------------------------ what the account holds
@@ -297,70 +258,16 @@ class PositionKeeper(Actor):
         try:
             match event:
                 case Execution() if event.symbol == self.symbol:
-                    await self._book((event,))
+                    await self._reading.booked((event,))
                 case WalletView():
-                    self.book.wallet = with_realised(event, self._ledger.fold)
+                    self._reading.wallet_heard(event)
                 case StreamLost() | StreamRestored():
-                    self._backfill = self._wallet_due = True
+                    self._reading.missed(wallet=True)
                 case _:
                     pass
         except (VenueError, JournalUnavailable, StaleEpoch, HedgeLockError) as error:
-            self._backfill = True
+            self._reading.missed()
             self._trouble(error)
-
-    async def _book(self, executions: Iterable[Execution]) -> None:
-        if await self._ledger.book(executions):
-            self._wallet_due = True
-            await self._tell_hedge()
-
-    async def _tell_hedge(self) -> None:
-        hedge = self.book.hedge_now(self._ledger.fold, self.clock.now_ms())
-        if hedge is not None:
-            self._owe("hedge", f"hedge:{hedge.version}", hedge.model_dump(mode="json"))
-            await self.tell(self._risk, hedge)
-            await self._settle()
-
-    async def _read_loans(self) -> None:
-        self._loans_ms = self.clock.now_ms()
-        views = [one for one in await self._loans.loans() if one.collateral_coin == self._asset]
-        if not views:
-            return
-        loan = self.book.loan_now(views[0], self.clock.now_ms())
-        if loan is not None:
-            self._owe("loan", f"loan:{loan.version}", loan.model_dump(mode="json"))
-            await self.tell(self._risk, loan)
-        await self._book_sweep()
-        await self._settle()
-
-    async def _read_wallet(self) -> None:
-        self._wallet_due, self._wallet_ms = False, self.clock.now_ms()
-        view = await self._venue.wallet()
-        self.book.wallet = with_realised(view, self._ledger.fold)
-        self.book.funding_wallet = await self._loans.funding_wallet_usdt()
-
-    async def _touched(self, message: LoanTouched) -> None:
-        """Money moved: read everything again, and book a sweep once it shows in the debt."""
-        if self.book.touch(message):
-            payload: dict[str, Json] = {**message.model_dump(mode="json"), "debt_before": str(self.book.debt_before)}
-            self._owe("sweep_told", f"sweep_told:{message.action_id}", payload)
-            await self._settle()
-        await self._read_wallet()
-        await self._read_loans()
-
-    async def _book_sweep(self) -> None:
-        """Debt and profit change hands at once: telling one without the other would ask for a hedge too many."""
-        shown = self.book.sweep_shows(self.clock.now_ms())
-        if shown is None:
-            return
-        mark = self._tick.mark if self._tick is not None else None
-        part = self.book.book_sweep(shown.action_id, shown.swept_usdt, self._ledger.fold, mark)
-        payload: dict[str, Json] = {
-            "action_id": shown.action_id,
-            "swept": str(shown.swept_usdt),
-            "from_profit": str(part),
-        }
-        self._owe("sweep_booked", f"sweep_booked:{shown.action_id}", payload)
-        await self._tell_hedge()
 
     async def _tell_state(self) -> None:
         """At most once per tick."""
@@ -380,18 +287,7 @@ class PositionKeeper(Actor):
         try:
             if not self._replayed:
                 await self._replay()
-            if self._instrument is None:
-                self._instrument = await self._venue.instrument(self.symbol)
-            if not self._subscribed:
-                await self._venue.start(("execution", "position", "wallet"), self._on_private)
-                self._subscribed = True
-            if self._ledger.opened_ms is None:
-                before_ms = self.clock.now_ms()
-                await self._ledger.open_with(await self._venue.position(self.symbol), before_ms)
-            await self._ledger.book(await self._venue.executions(self.symbol, self._ledger.since_ms()))
-            await self._read_wallet()
-            await self._read_loans()
-            await self._tell_hedge()
+            await self._reading.begin(self._on_private)
         except (VenueError, JournalUnavailable, StaleEpoch, HedgeLockError, OSError) as error:
             self._tries += 1
             self._recover_ms = self.clock.now_ms() + min(5_000, 500 * 2 ** min(self._tries, 4))
@@ -428,56 +324,14 @@ class PositionKeeper(Actor):
                 await self._recover()
             return
         try:
-            await self._settle()
-            await self._read_due(now_ms)
+            await self._reading.settle()
+            await self._read_score()
+            await self._reading.read_due(now_ms)
             self.mark_ready()
         except (VenueError, JournalUnavailable, StaleEpoch, HedgeLockError) as error:
             self._trouble(error)
         if now_ms - self._repeated_ms >= REPEAT_MS:
             await self._repeat()
-
-    async def _read_due(self, now_ms: int) -> None:
-        await self._read_score()
-        compare = now_ms - self._compared_ms >= RECONCILE_MS or self._mismatches > 0
-        if self._backfill or compare:
-            self._backfill = False
-            await self._book(await self._venue.executions(self.symbol, self._ledger.since_ms()))
-        if compare:
-            before = self._ledger.fold.signed_qty
-            await self._compare(await self._venue.position(self.symbol), before)
-        if self._wallet_due or now_ms - self._wallet_ms >= WALLET_MS:
-            await self._read_wallet()
-        if self.book.touched is not None or now_ms - self._loans_ms >= self._policy.loan.poll_ms:
-            await self._read_loans()
-
-    async def _compare(self, position: PositionView, before: Decimal) -> None:
-        """The venue's position against the fold; inconclusive when fills came in while it was asked."""
-        self._compared_ms = self.clock.now_ms()
-        if before != self._ledger.fold.signed_qty:
-            return
-        if not self._ledger.differs_from(position.signed_qty):
-            self._mismatches, self.book.venue_position = 0, None
-            return
-        self._mismatches += 1
-        if self._mismatches < MISMATCHES_TO_TELL:
-            return
-        if self.book.venue_position is None:
-            await self._tell_mismatch(position)
-        # The venue wins for the quantity.
-        self.book.venue_position = position
-        await self._tell_hedge()
-
-    async def _tell_mismatch(self, position: PositionView) -> None:
-        message = OrderEvent(
-            account=self.account,
-            symbol=self.symbol,
-            ts_ms=self.clock.now_ms(),
-            event="unresolved",
-            order_link_id="position",
-            detail=f"position: the venue says {position.signed_qty}, executions add up to "
-            f"{self._ledger.fold.signed_qty}",
-        )
-        await self.tell(self._notifier, message)
 
     async def _read_score(self) -> None:
         if self._curve is None:
@@ -498,7 +352,7 @@ class PositionKeeper(Actor):
             await self.tell(self._risk, self.book.hedge)
         await self._send_target()
 
-    # ------------------------------------------------------------ trouble and the journal
+    # ------------------------------------------------------------ trouble
 
     def _trouble(self, error: Exception) -> None:
         match error:
@@ -507,20 +361,10 @@ class PositionKeeper(Actor):
                 self._cancel()
             case JournalUnavailable():
                 self.counters["journal_unavailable"] += 1
-                self._backfill = True
+                self._reading.missed()
                 self.mark_degraded(f"journal: {error}")
             case VenueError() | OSError():
                 self.counters["query_failed"] += 1
                 self.mark_degraded(str(error))
             case _:
                 self.fault(error)
-
-    def _owe(self, kind: str, key: str, payload: Mapping[str, Json]) -> None:
-        self._owed.append(Entry(kind=kind, key=key, ts_ms=self.clock.now_ms(), account=self.account, payload=payload))
-
-    async def _settle(self) -> None:
-        """Write what is owed, in order. Raises JournalUnavailable, StaleEpoch; what is owed stays owed then."""
-        while self._owed:
-            owed = tuple(self._owed)
-            await self._stream.append(*owed)
-            self._owed = [entry for entry in self._owed if entry not in owed]

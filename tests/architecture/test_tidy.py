@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("hedgelock_actors", "serve_apps")
-LINES_MAX = 550
+LINES_MAX = 500
 # A ratchet: files that were longer when the rule came may shrink, never grow. Nothing is added here.
 LONGER: dict[str, int] = {}
 # The packages whose code may be at the edge of the process, where the last resort is caught and reported.
