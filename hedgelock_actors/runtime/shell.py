@@ -97,7 +97,7 @@ class ActorShell:
                 wait_s = min(RETRY_MAX_S, wait_s * 2)
             else:
                 self._trouble = ""
-                self._ready_after_ms = round((time.monotonic() - began) * 1_000)
+                self._ready_after_ms = max(1, round((time.monotonic() - began) * 1_000))  # 0: not ready
                 self._take_beat()
                 return
 
