@@ -182,17 +182,17 @@ def _start_serve(config: Config, state: Path, port: int, file: Path) -> list[str
         http_options=HTTPOptions(host=config.http.host, port=port, request_timeout_s=10),
         logging_config=quiet,
     )
-    names = []
-    for application in cast("Sequence[Mapping[str, Any]]", declared["applications"]):
-        build = _import(str(application["import_path"]))
-        serve.run(
-            build({**application.get("args", {}), "state_dir": str(state)}),
+    targets = [
+        serve.RunTarget(
+            target=_import(str(application["import_path"]))({**application.get("args", {}), "state_dir": str(state)}),
             name=str(application["name"]),
             route_prefix=str(application["route_prefix"]),
             logging_config=quiet,
         )
-        names.append(str(application["name"]))
-    return names
+        for application in cast("Sequence[Mapping[str, Any]]", declared["applications"])
+    ]
+    serve.run_many(targets)  # together: their replicas start side by side
+    return [target.name for target in targets]
 
 
 def stop_serve() -> None:

@@ -97,7 +97,8 @@ async def _watch(
     finally:
         showing.cancel()
         await asyncio.gather(showing, return_exceptions=True)
-    if run.exchange is not None and (session.report is not None or session.as_json):
+    wanted = session.report is not None or session.as_json or session.exit_at_end
+    if run.exchange is not None and wanted:
         await run.settle()
         report = await make_report(run)
         _deliver(report, session, console)
@@ -130,7 +131,8 @@ def _deliver(report: Mapping[str, object], session: SessionOptions, console: Con
         return
     keys = ("max_lender_ltv", "max_net_ltv", "end_lender_ltv", "loan_liquidated", "short_liquidated", "fills", "sweeps")
     console.print("  ".join(f"{key} {_short(report[key])}" for key in keys))
-    console.print(f"report: {session.report}")
+    if session.report is not None:
+        console.print(f"report: {session.report}")
 
 
 async def _show(run: Up, session: SessionOptions, span: tuple[int, int] | None, console: Console) -> None:

@@ -39,6 +39,13 @@ def plan(*arguments: str) -> dict[str, Any]:
     return found
 
 
+def size(score: str, depth: str) -> dict[str, Any]:
+    done = CliRunner().invoke(app, ["size", "BTC", "1000", "--score", score, "--depth-usd", depth, "--json"])
+    assert done.exit_code == 0, done.output
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
 def near(value: float) -> Any:
     return pytest.approx(value, rel=1e-9)
 
@@ -175,3 +182,11 @@ class TestReference:
     def test_rally_margin(self, oracle: dict[str, Any]) -> None:
         for rally, rho in oracle["rho"].items():
             assert plan("--short", "1@60000", "--rally", rally)["rally_margin"] == near(60_000 * rho)
+
+    def test_sizing_curve(self, oracle: dict[str, Any]) -> None:
+        for score, pct in oracle["pchip"]["values"].items():
+            assert size(score, "1e7")["hedge_pct"] == near(pct)
+
+    def test_liquidity_weight(self, oracle: dict[str, Any]) -> None:
+        for depth, weight in oracle["liquidity_weight_seed"].items():
+            assert size("1", depth)["confidence"] == near(weight)
