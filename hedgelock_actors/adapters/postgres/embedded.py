@@ -27,6 +27,7 @@ from pathlib import Path
 import asyncpg
 import psutil
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import OperationalError
 
 from hedgelock_actors.adapters.postgres.host import (
     Account,
@@ -60,6 +61,8 @@ _SETTINGS = (
     "log_timezone=UTC",
     "timezone=UTC",
 )
+
+_CONNECTION_LOST = (OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError, OperationalError)
 
 
 class EmbeddedPostgres:
@@ -107,8 +110,18 @@ class EmbeddedPostgres:
         Raises:
             EmbeddedPostgresError: with the end of PostgreSQL's log.
         """
-        await asyncio.to_thread(self._start_server)
-        await self._prepare()
+        give_up = time.monotonic() + _START_S
+        while True:
+            await asyncio.to_thread(self._start_server)
+            try:
+                await self._prepare()
+            except _CONNECTION_LOST as error:
+                # A server that was found running may have been dying: kill -9 takes a moment.
+                if time.monotonic() > give_up:
+                    raise EmbeddedPostgresError(f"PostgreSQL does not answer: {error}") from error
+                await asyncio.sleep(0.1)
+            else:
+                return
 
     async def stop(self) -> None:
         """Stop the server and wait for it. Nothing happens if it does not run.
