@@ -14,7 +14,7 @@ from hedgelock_actors.ports.transport import QueueFull
 from hedgelock_actors.runtime.receiver import Receiver
 from hedgelock_actors.runtime.transport import RayTransport, TransportLimits, Undelivered
 
-QUICK = TransportLimits(queue_max=5, first_wait_s=0.01, backoff_s=0.001, backoff_max_s=0.002, give_up_s=0.05)
+QUICK = TransportLimits(queue_max=5, first_wait_s=0.01, backoff_s=0.001, backoff_max_s=0.002, give_up_s=1.0)
 
 
 def touched(n: int) -> LoanTouched:
@@ -66,7 +66,7 @@ async def pair(*, paced: bool, epoch: int = 1) -> tuple[RayTransport, Far]:
 
 
 async def settled(transport: RayTransport) -> None:
-    await asyncio.wait_for(transport.close(), 2)
+    await asyncio.wait_for(transport.close(), 30)
 
 
 async def test_order_is_kept_and_everything_arrives_once() -> None:
@@ -142,7 +142,7 @@ async def test_in_lock_step_the_message_is_taken_in_when_send_returns() -> None:
 async def test_in_lock_step_a_dead_receiver_is_waited_for_but_not_for_ever() -> None:
     transport, far = await pair(paced=True)
     far.silent = 10_000
-    await asyncio.wait_for(transport.send("far", touched(1)), 2)
+    await asyncio.wait_for(transport.send("far", touched(1)), 30)
     assert transport.dropped == 1
     assert "down" in transport.last_error
 
