@@ -74,12 +74,13 @@ class RiskCalculator(Actor):
         self._ticks: dict[str, Tick] = {}
         self._levels: dict[str, LevelState] = {}
         self._owed: list[Entry] = []
+        self._recovered = False
         self._cancel: Callable[[], None] = lambda: None
 
     async def start(self) -> None:
         """Take up the levels from our own journal, and loans and hedges from the keepers'."""
-        self._cancel = self.clock.every(1.0, self._beat)
         await self._recover()
+        self._cancel = self.clock.every(1.0, self._beat)
 
     async def stop(self) -> None:
         """Decide nothing any more."""
@@ -216,6 +217,7 @@ class RiskCalculator(Actor):
         except JournalUnavailable as error:
             self.mark_degraded(f"journal: {error}")
             return
+        self._recovered = True
         self.mark_ready()
 
     async def _record(self, change: RiskStateChanged) -> None:
@@ -245,7 +247,7 @@ class RiskCalculator(Actor):
         self.mark_ready()
 
     async def _beat(self) -> None:
-        if not self._stream.is_open and not self.stopped:
+        if not self._recovered and not self.stopped:
             await self._recover()
         elif self._owed:
             await self._settle()

@@ -124,8 +124,9 @@ class Treasury(Actor):
 
     async def start(self) -> None:
         """Take up what was under way."""
-        self._cancel = self.clock.every(1.0, self._beat)
         await self._recover()
+        # Not before: a beat that finds us not recovered would replay the journal beside us and count sweeps twice.
+        self._cancel = self.clock.every(1.0, self._beat)
 
     async def stop(self) -> None:
         """Begin nothing any more; what is under way is taken up at the next start."""
@@ -422,6 +423,8 @@ class Treasury(Actor):
     async def _recover(self) -> None:
         try:
             await self._stream.open()
+            # From nothing: an earlier try may have ended half-way through the journal.
+            self._purses = {name: Purse(name, old.loans, old.keeper) for name, old in self._purses.items()}
             async for record in self._stream.read():
                 self._replay(record)
             async for record in self._stream.read("trading_state", stream="control"):

@@ -22,6 +22,7 @@ from hedgelock_actors.domain.messages import (
 from hedgelock_actors.domain.order import SubmitOutcome
 from hedgelock_actors.domain.policy import Policy
 from hedgelock_actors.domain.trading_state import TradingMode
+from hedgelock_actors.ports.journal import JournalUnavailable, Record
 from hedgelock_actors.ports.venue import LoanView
 from hedgelock_actors.treasury import Treasury
 from tests.crash.router_rig import Died, Fuse, FusedJournal
@@ -225,6 +226,40 @@ async def test_queries_that_fail_are_asked_again(desk: Desk) -> None:
     await desk.seconds(20)
     assert len(desk.loans.repaid) == 1
     assert desk.treasury.health().status == "ready"
+
+
+class BreakingJournal(MemoryJournal):
+    """Loses its connection behind the last record of a stream, the first time it is read."""
+
+    breaks = 0
+
+    async def read(
+        self, stream: str, *, kinds: Sequence[str] | None = None, account: str | None = None, after_n: int = 0
+    ) -> AsyncIterator[Record]:
+        async for record in super().read(stream, kinds=kinds, account=account, after_n=after_n):
+            yield record
+        if self.breaks:
+            self.breaks -= 1
+            raise JournalUnavailable("the connection was lost")
+
+
+async def test_a_replay_that_breaks_off_and_is_repeated_counts_every_sweep_once() -> None:
+    desk = Desk()
+    desk.journal = journal = BreakingJournal()
+    desk.treasury = desk.build()
+    await desk.treasury.start()
+    await desk.seconds(20)
+    [before] = desk.treasury.snapshot().values()
+    assert isinstance(before, dict)
+    assert before["sweeps"] == 1
+    await desk.treasury.stop()
+    journal.breaks = 1
+    desk.treasury = desk.build()
+    await desk.treasury.start()
+    assert desk.treasury.health().status == "degraded"
+    await desk.clock.advance(3_000)
+    assert desk.treasury.snapshot()[ACCOUNT] == before
+    await desk.clock.stop()
 
 
 async def _live(desk: Desk, fuses: list[int]) -> list[str]:
