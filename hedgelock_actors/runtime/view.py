@@ -50,6 +50,7 @@ def _accounts(accounts: Sequence[AccountView]) -> Table:
         "account",
         "price",
         "lender LTV",
+        "unprotected",
         "net LTV",
         "level",
         "must hold",

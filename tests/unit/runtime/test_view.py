@@ -87,6 +87,21 @@ async def test_everything_is_on_the_screen() -> None:
         assert part in text, part
 
 
+async def test_every_figure_stands_under_its_own_heading() -> None:
+    seen = await look(FULL, {"venue_ms": 1_767_231_000_000, "state": "running"}, {"main": 240_000.0})  # type: ignore[arg-type]
+    lines = shown(render(seen, INFO, SPAN)).splitlines()
+    heading = next(one for one in lines if "lender LTV" in one)
+    row = next(one for one in lines if "50,000.5" in one)
+    for title, figure in (
+        ("lender LTV", "0.4100"),
+        ("unprotected", "0.4920"),
+        ("net LTV", "0.4200"),
+        ("target", "1.700"),
+    ):
+        end = heading.index(title) + len(title)
+        assert row[:end].endswith(figure), (title, heading, row)
+
+
 async def test_a_plain_line_says_the_same() -> None:
     seen = await look(FULL, {"venue_ms": 1_767_231_000_000, "state": "running"}, {})  # type: ignore[arg-type]
     said = line(seen, SPAN)
