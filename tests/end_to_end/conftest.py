@@ -114,8 +114,8 @@ class World:
         return self.log.read_text(encoding="utf-8", errors="replace")[-4_000:]
 
     def assert_nothing_left(self) -> None:
-        """Everything that was started has ended, give or take the kernel's moment."""
-        deadline = time.monotonic() + 10
+        """Everything that was started has ended, give or take the moment in which Ray's agents notice."""
+        deadline = time.monotonic() + 60
         while left := self._left_over():
             assert time.monotonic() < deadline, left
             time.sleep(0.2)
