@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import websocket
@@ -43,23 +45,67 @@ class SocketSpec:
     auth_expires_ms: Callable[[], int]
 
 
+class _Abandoned(websocket.WebSocketException):
+    """Nobody wants this connection any more."""
+
+
 class _Socket(WebSocket):  # type: ignore[misc]  # pybit has no type hints
+    """Made at once and connected later, so that it can be given up from outside while it connects."""
+
     def __init__(self, spec: SocketSpec, on_text: Callable[[str], None], on_lost: Callable[[str], None]) -> None:
         self._spec = spec
         self._on_text = on_text
         self._on_lost = on_lost
+        self._core: websocket.WebSocket | None = None
+        self._connected = False
+        self.endpoint = ""
+        self.abandoned = False
         self.last_error = "connection failed"
-        keys = spec.credentials
+
+    def connect(self) -> None:
+        """Blocks until connected; raises what pybit's reader met, or _Abandoned soon after `abandoned` was set."""
+        spec, keys = self._spec, self._spec.credentials
         super().__init__(
             channel_type=spec.channel,
             testnet=spec.endpoints.testnet_hosts,
             demo=spec.endpoints.demo_hosts,
             api_key=keys.api_key if keys else None,
             api_secret=keys.api_secret.reveal() if keys else None,
-            callback_function=on_text,
+            callback_function=self._on_text,
             retries=_ONE_ATTEMPT,
             restart_on_error=False,
         )
+        self._connected = True
+
+    def is_connected(self) -> bool:
+        # pybit asks this every few milliseconds while it connects, for as long as the other side keeps it waiting.
+        if self.abandoned:
+            raise _Abandoned("given up")
+        return bool(super().is_connected())
+
+    def leave(self) -> None:
+        """Blocks for the closing handshake, at most the library's three seconds unless a read or write is stuck."""
+        if not self._connected:
+            self.cut()
+            return
+        core = self._core or self.ws.sock
+        with suppress(websocket.WebSocketException, OSError):  # it may be on its way down already
+            self.exit()
+        if core is not None:
+            # The library leaves the descriptor open when the other side closed first.
+            core.shutdown()
+
+    def cut(self) -> None:
+        """End it at once, from any thread and in any state: whoever is stuck in a read or a write is woken."""
+        app = getattr(self, "ws", None)
+        if app is None:
+            return
+        app.keep_running = False
+        core = self._core or app.sock
+        raw = core.sock if core is not None else None
+        if raw is not None:
+            with suppress(OSError):
+                raw.shutdown(socket.SHUT_RDWR)
 
     def _connect(self, url: str) -> None:
         pace = f"pace={self._spec.pace}" if self._spec.pace else ""
@@ -69,6 +115,11 @@ class _Socket(WebSocket):  # type: ignore[misc]  # pybit has no type hints
         expires = self._spec.now_ms() + self._spec.auth_expires_ms()
         signature = generate_signature(False, self.api_secret, f"GET/realtime{expires}")
         self.ws.send(json.dumps({"op": "auth", "args": [self.api_key, expires, signature]}))
+
+    def _on_open(self) -> None:
+        self._core = self.ws.sock
+        if self.abandoned:
+            self.ws.keep_running = False  # too late: the reader closes it instead of reading
 
     def _on_message(self, message: str) -> None:
         self._on_text(message)
@@ -81,10 +132,8 @@ class _Socket(WebSocket):  # type: ignore[misc]  # pybit has no type hints
         self._on_lost("closed")
 
     def _send_custom_ping(self) -> None:
-        try:
+        with suppress(websocket.WebSocketException, OSError):  # on a timer's thread; the reader finds out by itself
             super()._send_custom_ping()
-        except (websocket.WebSocketException, OSError):
-            pass  # it runs on a timer's thread; the reader finds out by itself
 
     def __repr__(self) -> str:
         return f"_Socket({self.endpoint})"
@@ -98,7 +147,7 @@ class Connection:
         self._deliver = on_text
         self._lose = on_lost
         self._socket: _Socket | None = None
-        self._core: websocket.WebSocket | None = None
+        self._builder: threading.Thread | None = None
         self._posted = 0
         self._taken = 0
         self._open = False
@@ -110,27 +159,35 @@ class Connection:
         Raises:
             ConnectionFailed: not within the time allowed, or refused.
         """
-        done: asyncio.Future[_Socket] = self._loop.create_future()
-        threading.Thread(target=self._build, args=(spec, done), name=f"connect-{spec.channel}", daemon=True).start()
+        done: asyncio.Future[str | None] = self._loop.create_future()
+        made = self._socket = _Socket(spec, self._post_text, self._post_lost)
+        self._builder = threading.Thread(
+            target=self._build, args=(made, done), name=f"connect-{spec.channel}", daemon=True
+        )
+        self._builder.start()
         try:
-            self._socket = await asyncio.wait_for(done, _CONNECT_TIMEOUT_S)
+            # Not wait_for: until Python 3.12 it loses a cancellation that comes together with the result.
+            async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+                reason = await done
         except TimeoutError:
-            self._closed = True
             raise ConnectionFailed(f"no connection within {_CONNECT_TIMEOUT_S:.0f} s") from None
-        self._core = self._socket.ws.sock
+        if reason is not None:
+            raise ConnectionFailed(reason)
         self._open = True
         if not self.alive:
-            raise ConnectionFailed(self._socket.last_error)
+            raise ConnectionFailed(made.last_error)
 
     @property
     def alive(self) -> bool:
         """The socket is connected and its reader runs."""
-        socket = self._socket
-        return socket is not None and not self._closed and socket.is_connected() and socket.wst.is_alive()
+        made = self._socket
+        if made is None or not self._open or self._closed:
+            return False
+        return made.is_connected() and made.wst.is_alive()
 
     def send(self, frame: object) -> None:
         """Send a JSON frame; a dead connection is found by the reader or by `alive`, not here."""
-        if self._socket is None:
+        if self._socket is None or not self._open or self._closed:
             return
         try:
             self._socket.ws.send(json.dumps(frame))
@@ -138,36 +195,40 @@ class Connection:
             self._post_lost(f"send failed: {type(error).__name__}")
 
     async def close(self) -> None:
-        """Close without waiting longer than a few seconds for the other side."""
+        """Close, or give up connecting; returns within a few seconds whatever the other side does.
+
+        Afterwards nothing is open, and nothing will be: also not when it is cancelled, or when the loop ends.
+        """
         self._closed = True
-        if self._socket is None:
+        made, builder = self._socket, self._builder
+        if made is None or builder is None:
             return
+        made.abandoned = not self._open
         done: asyncio.Future[None] = self._loop.create_future()
-        threading.Thread(target=self._exit, args=(self._socket, done), name="close-stream", daemon=True).start()
+        threading.Thread(target=self._leave, args=(made, builder, done), name="close-stream", daemon=True).start()
         try:
-            await asyncio.wait_for(done, _CLOSE_TIMEOUT_S)
+            async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+                await done
         except TimeoutError:
-            pass  # the threads are daemons; the kernel closes what is left
+            pass  # cut below
+        finally:
+            if done.cancelled() or not done.done():
+                made.cut()
 
     # ------------------------------------------------------------------ on threads
 
-    def _build(self, spec: SocketSpec, done: asyncio.Future[_Socket]) -> None:
+    def _build(self, made: _Socket, done: asyncio.Future[str | None]) -> None:
+        reason = None
         try:
-            socket = _Socket(spec, self._post_text, self._post_lost)
+            made.connect()
         except Exception as error:  # the edge: pybit raises what its thread met
-            self._call(_settle_error, done, ConnectionFailed(f"{type(error).__name__}: {error}"[:300]))
-            return
-        self._call(self._opened, done, socket)
+            made.cut()
+            reason = f"{type(error).__name__}: {error}"[:300]
+        self._call(_settle, done, reason)
 
-    def _exit(self, socket: _Socket, done: asyncio.Future[None]) -> None:
-        core = self._core or socket.ws.sock
-        try:
-            socket.exit()
-        except (websocket.WebSocketException, OSError):
-            pass  # it was on its way down already
-        if core is not None:
-            # The library leaves the descriptor open when the other side closed first.
-            core.shutdown()
+    def _leave(self, made: _Socket, builder: threading.Thread, done: asyncio.Future[None]) -> None:
+        builder.join(_CLOSE_TIMEOUT_S)  # it sees within milliseconds that it has been abandoned
+        made.leave()
         self._call(_settle, done, None)
 
     def _post_text(self, text: str) -> None:
@@ -188,14 +249,6 @@ class Connection:
 
     # ------------------------------------------------------------------ on the loop
 
-    def _opened(self, done: asyncio.Future[_Socket], socket: _Socket) -> None:
-        if not done.done():
-            done.set_result(socket)
-            return
-        # Nobody waits for it any more: it came too late, or the stream was stopped meanwhile.
-        ended: asyncio.Future[None] = self._loop.create_future()
-        threading.Thread(target=self._exit, args=(socket, ended), name="close-stream", daemon=True).start()
-
     def _take(self, text: str) -> None:
         self._taken += 1
         if not self._closed:
@@ -210,8 +263,3 @@ class Connection:
 def _settle(done: asyncio.Future[object], value: object) -> None:
     if not done.done():
         done.set_result(value)
-
-
-def _settle_error(done: asyncio.Future[object], error: Exception) -> None:
-    if not done.done():
-        done.set_exception(error)

@@ -11,6 +11,9 @@ from typing import Generic, TypeVar
 E = TypeVar("E")
 _log = logging.getLogger(__name__)
 
+# What a handler that was cancelled may take to end.
+_STOP_TIMEOUT_S = 5.0
+
 
 class Delivery(Generic[E]):
     """A bounded queue with one consumer. Events with the same key conflate: the latest wins, in the first one's place.
@@ -33,6 +36,7 @@ class Delivery(Generic[E]):
         self._busy = False
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._stopped = False
 
     @property
     def idle(self) -> bool:
@@ -63,21 +67,25 @@ class Delivery(Generic[E]):
     def start(self) -> None:
         """Begin to deliver, on the running loop."""
         if self._task is None:
+            self._stopped = False
             self._task = asyncio.create_task(self._run(), name=f"deliver-{self._name}")
 
     async def stop(self) -> None:
-        """Stop delivering; a handler that runs is cancelled, unless it is the caller."""
+        """Stop delivering; a handler that runs is cancelled, unless it is the caller, and waited for a few seconds."""
         task, self._task = self._task, None
+        self._stopped = True  # also for a handler that swallows its cancellation
         if task is None or task is asyncio.current_task():
             return
         task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        _, late = await asyncio.wait({task}, timeout=_STOP_TIMEOUT_S)
+        if late:
+            _log.error("%s: the handler did not end within %.0f s", self._name, _STOP_TIMEOUT_S)
 
     async def _run(self) -> None:
-        while True:
+        while not self._stopped:
             await self._wake.wait()
             self._wake.clear()
-            while self._queue:
+            while self._queue and not self._stopped:
                 _, event = self._queue.popitem(last=False)
                 self._busy = True
                 await self._deliver(event)

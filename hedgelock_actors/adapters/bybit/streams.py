@@ -16,6 +16,8 @@ from hedgelock_actors.adapters.bybit.connection import Connection, ConnectionFai
 
 _log = logging.getLogger(__name__)
 
+# More than closing a connection may take.
+_STOP_TIMEOUT_S = 10.0
 _CONTROL_OPS = frozenset({"auth", "subscribe", "unsubscribe", "ping", "pong"})
 
 
@@ -75,6 +77,7 @@ class Stream:
         self._listener = listener
         self._patience = patience or Patience()
         self._task: asyncio.Task[None] | None = None
+        self._stopped = False
         self._first = asyncio.Event()
         self._connection: Connection | None = None
         self._frames = 0
@@ -87,17 +90,22 @@ class Stream:
         """Begin; returns when the first attempt has succeeded or failed (then it goes on trying)."""
         self._task = asyncio.create_task(self._run(), name=f"stream-{self._spec.channel}")
         try:
-            await asyncio.wait_for(self._first.wait(), self._patience.first_s)
+            async with asyncio.timeout(self._patience.first_s):
+                await self._first.wait()
         except TimeoutError:
             pass  # it goes on in the background and tells the listener when it is up
 
     async def stop(self) -> None:
-        """Disconnect for good."""
+        """Disconnect for good; bounded, whatever the venue does and however far a connection or a rebuild has come."""
         task, self._task = self._task, None
+        self._stopped = True
         self._first.set()
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        if task is None:
+            return
+        task.cancel()
+        _, late = await asyncio.wait({task}, timeout=_STOP_TIMEOUT_S)
+        if late:
+            _log.error("%s stream did not stop within %.0f s", self._spec.channel, _STOP_TIMEOUT_S)
 
     def rebuild(self, reason: str) -> None:
         """Give this connection up and open another."""
@@ -119,6 +127,8 @@ class Stream:
         while True:
             began = time.monotonic()
             reason = await self._live_once()
+            if self._stopped:
+                return
             self._listener.on_down(reason)
             self._first.set()
             _log.warning("%s stream lost: %s", self._spec.channel, reason)
@@ -162,7 +172,10 @@ class Stream:
         deadline = time.monotonic() + self._patience.answer_s
         while count:
             try:
-                answer = await asyncio.wait_for(self._next_control(down), max(0.0, deadline - time.monotonic()))
+                # Not wait_for: until Python 3.12 it loses a cancellation that comes together with the answer,
+                # and whoever stops this stream would wait for it without end.
+                async with asyncio.timeout(deadline - time.monotonic()):
+                    answer = await self._next_control(down)
             except TimeoutError:
                 raise SubscriptionRefused(f"{op}: no answer within {self._patience.answer_s:.0f} s") from None
             if answer.get("op") != op:

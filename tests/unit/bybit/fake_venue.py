@@ -104,7 +104,7 @@ class FakeVenue:
     async def stream(self, request: web.Request) -> web.StreamResponse:
         if self.handshake_status:
             return web.Response(status=self.handshake_status.popleft())
-        socket = web.WebSocketResponse()
+        socket = web.WebSocketResponse(timeout=1.0)  # for the other side's close
         await socket.prepare(request)
         line = Line(socket, request.path, dict(request.query))
         self.lines.append(line)
