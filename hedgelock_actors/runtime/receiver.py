@@ -120,7 +120,8 @@ class Receiver:
             if isinstance(message, _FULL_STATE):
                 return self._defer(message)
             try:
-                await asyncio.wait_for(self._opened.wait(), READY_WAIT_S)
+                async with asyncio.timeout(READY_WAIT_S):
+                    await self._opened.wait()
             except TimeoutError:
                 return "the actor is not ready"
         receive = self._receive

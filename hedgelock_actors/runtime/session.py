@@ -186,7 +186,8 @@ async def _until(work: Any, stop: asyncio.Event) -> bool:  # noqa: ANN401 - any 
 
 async def _sleep_or(stop: asyncio.Event, seconds: float) -> None:
     try:
-        await asyncio.wait_for(stop.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await stop.wait()
     except TimeoutError:
         pass  # nobody asked us to stop
 

@@ -66,7 +66,8 @@ async def _serve(options: ExchangeOptions, launched: Launched) -> int:
 async def _close(launched: Launched, runner: web.AppRunner) -> None:
     for connection in list(launched.gateway.hub.connections):
         try:
-            await asyncio.wait_for(connection.close(), _SHUTDOWN_S)
+            async with asyncio.timeout(_SHUTDOWN_S):
+                await connection.close()
         except TimeoutError:
             connection.abort()
     await runner.cleanup()

@@ -409,3 +409,24 @@ async def test_data_moves_no_time_that_flows_by_itself() -> None:
         await clock.prepare()
         clock.observe(START_MS + 5_000)
         assert clock.now_ms() == START_MS
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_cancel_that_comes_together_with_a_wake_up_is_not_lost(turns: int) -> None:
+    async with clock_server() as server:
+        clock = ReplayClock(server.url, "feed")
+        await clock.prepare()
+
+        async def work() -> None:
+            while True:
+                await clock.sleep(0.05)
+
+        task = asyncio.create_task(work())
+        await asyncio.sleep(0.02)
+        clock.observe(START_MS)
+        clock._wake(clock._sleepers)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task], timeout=2)
+        assert task.cancelled()

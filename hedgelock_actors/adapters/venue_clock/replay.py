@@ -215,7 +215,9 @@ class ReplayClock:
         self._sleepers.add(sleeper)
         self._changed.set()
         try:
-            await asyncio.wait_for(sleeper.future, timeout_s)
+            # Not wait_for: on Python 3.11 it drops a cancel that comes together with the result.
+            async with asyncio.timeout(timeout_s):
+                await sleeper.future
         except TimeoutError:
             pass  # the time is up by the mapping
         finally:
