@@ -58,5 +58,5 @@ def test_the_loan_is_kept_though_every_actor_is_killed_in_the_plunge(
 
         world.until(back, 120, f"{name} back")
     report = world.ended(END_S)
-    assert_kept(report)
+    assert_protected(report)
     assert {recovery["actor"] for recovery in report["recoveries"]} == set(ACTORS)
