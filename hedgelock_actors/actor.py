@@ -17,6 +17,12 @@ Status = Literal["starting", "ready", "degraded", "stopped"]
 _log = logging.getLogger(__name__)
 
 
+def backoff_ms(tries: int) -> int:
+    """How long to wait after so many failed starts in a row: 1 s at first, 5 s at most."""
+    doublings: int = 2 ** min(tries, 4)
+    return min(5_000, 500 * doublings)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     """How an actor is, as it says itself. `ready_ms` is the venue time at which it became ready, 0 if it never was."""

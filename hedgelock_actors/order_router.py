@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
-from hedgelock_actors.actor import Actor, JournalStream
+from hedgelock_actors.actor import Actor, JournalStream, backoff_ms
 from hedgelock_actors.codec import amount, integer, text
 from hedgelock_actors.domain.loan import RiskLevel
 from hedgelock_actors.domain.messages import (
@@ -253,7 +253,7 @@ class OrderRouter(Actor):
             await self._first_reconcile()
         except (VenueError, JournalUnavailable, OSError) as error:
             self._recover_tries += 1
-            self._recover_ms = self.clock.now_ms() + min(5_000, 500 * 2 ** min(self._recover_tries, 4))
+            self._recover_ms = self.clock.now_ms() + backoff_ms(self._recover_tries)
             self.mark_degraded(str(error))
             return
         self._recovered = True

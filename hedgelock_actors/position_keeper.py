@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 
-from hedgelock_actors.actor import Actor, JournalStream
+from hedgelock_actors.actor import Actor, JournalStream, backoff_ms
 from hedgelock_actors.codec import amount, integer, text
 from hedgelock_actors.domain.curve import SizingCurve
 from hedgelock_actors.domain.errors import HedgeLockError, InvalidInput
@@ -290,7 +290,7 @@ class PositionKeeper(Actor):
             await self._reading.begin(self._on_private)
         except (VenueError, JournalUnavailable, StaleEpoch, HedgeLockError, OSError) as error:
             self._tries += 1
-            self._recover_ms = self.clock.now_ms() + min(5_000, 500 * 2 ** min(self._tries, 4))
+            self._recover_ms = self.clock.now_ms() + backoff_ms(self._tries)
             self._trouble(error)
             return
         finally:

@@ -130,8 +130,8 @@ def _bad_number(quote: Quote) -> str | None:
 def _bad_time(new: Quote, previous: Quote | None, policy: QuotePolicy, now_ms: int) -> str | None:
     if previous is not None and new.ts_ms < previous.ts_ms:
         return f"older than the previous one by {previous.ts_ms - new.ts_ms} ms"
-    if now_ms - new.ts_ms > policy.max_age_ms:
-        return f"stale: {now_ms - new.ts_ms} ms old"
+    if stale_ms(new, now_ms) > policy.max_age_ms:
+        return f"stale: {stale_ms(new, now_ms)} ms old"
     if new.ts_ms - now_ms > policy.max_ahead_ms:
         return f"from the future: {new.ts_ms - now_ms} ms ahead"
     return None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from hedgelock_actors.domain.curve import SizingCurve, curve_version
+from hedgelock_actors.domain.curve import SizingCurve, curve_version, parse_knots
 from hedgelock_actors.domain.errors import InvalidInput
 
 CODE_VERSION = "1"
@@ -36,9 +36,7 @@ class CurveFile:
 
 
 def _parse(raw: object) -> Sequence[tuple[float, float]]:
+    # The largest share is `sizing.max_hedge_pct` of the configuration: one place for it.
     if not isinstance(raw, dict) or set(raw) != {"knots"}:
         raise InvalidInput("knots_file", "must hold `knots: [[score, pct], …]` and nothing else")
-    try:
-        return [(float(score), float(pct)) for score, pct in raw["knots"]]
-    except (TypeError, ValueError):
-        raise InvalidInput("knots", "must be pairs of numbers, [score, pct]") from None
+    return parse_knots(raw)[0]

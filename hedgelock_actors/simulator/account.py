@@ -17,7 +17,6 @@ from hedgelock_actors.simulator.views import (
     TransactionRecord,
     TransferRecord,
 )
-from hedgelock_actors.simulator.words import ZERO
 
 
 @dataclass(slots=True)
@@ -72,8 +71,3 @@ class Account:
     def busy(self) -> bool:
         """Whether the account needs a margin check at a tick."""
         return any(position.lots for position in self.positions.values())
-
-
-def zero_if_none(value: Decimal | None) -> Decimal:
-    """A missing amount as zero."""
-    return ZERO if value is None else value
