@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from hedgelock_actors.domain.alert import Severity
 from hedgelock_actors.domain.loan import RiskLevel
+from hedgelock_actors.domain.order import Side
 from hedgelock_actors.domain.trading_state import TradingMode
 
 
@@ -38,6 +39,8 @@ class Tick(Message):
     ask_depth_usdt: float
     funding_rate: float
     next_funding_ms: int
+    turnover_24h_usdt: float = 0.0
+    """What was traded in the last day; 0 when the venue did not say."""
 
 
 class FeedStale(Message):
@@ -145,6 +148,90 @@ class RealiseProfit(Message):
     qty: Decimal
 
 
+class HedgeTrade(Message):
+    """Trade this much, beside the target (a `hedge_trades` command, or a leg of a spread) → OrderRouter.
+
+    Carried out once, however often it is heard. What fills of it is added to what the target asks for, so that it is
+    not traded back; a buy can only take back what earlier trades have added.
+    """
+
+    kind: Literal["hedge_trade"] = "hedge_trade"
+    account: str
+    symbol: str
+    trade_id: str
+    ts_ms: int
+    side: Side
+    qty: Decimal
+    reason: str
+    reply_to: str
+    """Actor that hears the reports."""
+    strategy: str | None = None
+    """None: chosen as for targets."""
+    limit_price: Decimal | None = None
+    reference_price: Decimal | None = None
+    expires_ms: int | None = None
+    """Not begun any more after this time."""
+
+
+class CancelTrade(Message):
+    """Stop a trade: what works of it is cancelled, what filled stays."""
+
+    kind: Literal["cancel_trade"] = "cancel_trade"
+    account: str
+    symbol: str
+    trade_id: str
+    ts_ms: int
+
+
+class TradeReported(Message):
+    """OrderRouter → whoever asked (and trade_confirmations): how far a trade is (full state; `final` comes last)."""
+
+    kind: Literal["trade_reported"] = "trade_reported"
+    account: str
+    symbol: str
+    trade_id: str
+    ts_ms: int
+    final: bool
+    success: bool
+    side: Side
+    qty: Decimal
+    filled_qty: Decimal
+    average_price: Decimal | None
+    mode: str
+    maker_qty: Decimal
+    taker_qty: Decimal
+    retries: int
+    error: str
+
+
+class TargetOverridden(Message):
+    """Control → PositionKeeper: hold exactly this short until it expires or is lifted (`target_short_qty` None).
+
+    Already on record in the control stream under `override_id`. Flattening is an override to 0.
+    """
+
+    kind: Literal["target_overridden"] = "target_overridden"
+    account: str
+    symbol: str
+    override_id: str
+    version: int
+    ts_ms: int
+    target_short_qty: Decimal | None
+    expires_ms: int
+    who: str
+    reason: str
+
+
+class ForeignActivityAcknowledged(Message):
+    """Control → OrderRouter: a person has seen the fills that were not ours; opening is allowed again."""
+
+    kind: Literal["foreign_activity_acknowledged"] = "foreign_activity_acknowledged"
+    account: str
+    ts_ms: int
+    who: str
+    reason: str
+
+
 class AccountState(Message):
     """The hedge account's money and margin (full state, conflated), PositionKeeper → Treasury."""
 
@@ -236,6 +323,11 @@ AnyMessage = Annotated[
     | HedgeDemand
     | SetTarget
     | RealiseProfit
+    | HedgeTrade
+    | CancelTrade
+    | TradeReported
+    | TargetOverridden
+    | ForeignActivityAcknowledged
     | AccountState
     | LoanTouched
     | OrderEvent

@@ -161,6 +161,24 @@ class OrderRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AmendRequest:
+    """Another price for an order of ours that rests. Its quantity never changes, so neither does the worst case."""
+
+    account: str
+    symbol: str
+    side: Side
+    order_link_id: str
+    intent_id: str
+    price: Decimal
+    number: int
+    """Counts the amendments of one order from 1."""
+
+    def __post_init__(self) -> None:
+        if not self.price.is_finite() or self.price <= ZERO:
+            raise InvalidInput("amend.price", f"must be greater than 0, not {self.price}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderView:
     """The venue's word about an order, by stream or query. `cum_value` and `cum_fee` in USDT."""
 
@@ -208,6 +226,7 @@ class Unknown:
 
 SubmitOutcome = Accepted | Rejected | Unknown
 CancelOutcome = Accepted | Rejected | Unknown
+AmendOutcome = Accepted | Rejected | Unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,14 @@ from typing import Protocol
 
 from hedgelock_actors.domain.limits import Approved
 from hedgelock_actors.domain.market import Instrument
-from hedgelock_actors.domain.order import CancelOutcome, OrderRequest, OrderView, SubmitOutcome
+from hedgelock_actors.domain.order import (
+    AmendOutcome,
+    AmendRequest,
+    CancelOutcome,
+    OrderRequest,
+    OrderView,
+    SubmitOutcome,
+)
 from hedgelock_actors.domain.position import Execution
 
 
@@ -70,6 +77,16 @@ PrivateEvent = OrderView | Execution | PositionView | WalletView | StreamLost | 
 PrivateHandler = Callable[[PrivateEvent], Awaitable[None]]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maintenance:
+    """A window in which the venue announces that it does not trade; the end may be unknown (None)."""
+
+    title: str
+    begin_ms: int
+    end_ms: int | None
+    ongoing: bool
+
+
 class VenueError(Exception):
     """A query failed; nothing is known. The message says what was asked and what came back."""
 
@@ -93,8 +110,26 @@ class Venue(Protocol):
         """Send an order. Never raises for what the venue or the network did: that is the outcome."""
         ...
 
+    async def amend(self, order: Approved[AmendRequest]) -> AmendOutcome:
+        """Ask for another price of a resting order; what then holds comes by the order stream. Never raises."""
+        ...
+
     async def cancel(self, symbol: str, order_link_id: str) -> CancelOutcome:
         """Ask for a cancel; the result comes by the order stream."""
+        ...
+
+    async def cancel_many(self, symbol: str, order_link_ids: Sequence[str]) -> Sequence[CancelOutcome]:
+        """Cancel several at once (the venue's batch); outcomes in the order of the ids. Never raises."""
+        ...
+
+    async def maintenance(self) -> Sequence[Maintenance]:
+        """Announced and ongoing windows that touch us, soonest first. Raises VenueError."""
+        ...
+
+    async def account_faults(self, symbol: str) -> Sequence[str]:
+        """What about the account's settings forbids new orders: hedge mode, reduce-only set by the venue, a changed
+        leverage or risk limit. Empty when all is as it must be. Raises VenueError.
+        """
         ...
 
     async def open_orders(self, symbol: str) -> Sequence[OrderView]:
