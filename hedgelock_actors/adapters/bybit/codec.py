@@ -10,7 +10,7 @@ from hedgelock_actors.adapters.bybit import fields as f
 from hedgelock_actors.adapters.bybit.fields import BadData, Row
 from hedgelock_actors.domain.errors import InvalidInput
 from hedgelock_actors.domain.market import Instrument
-from hedgelock_actors.domain.order import OrderRequest, OrderStatus, OrderView, Side
+from hedgelock_actors.domain.order import AmendRequest, OrderRequest, OrderStatus, OrderView, Side
 from hedgelock_actors.domain.position import Execution
 from hedgelock_actors.ports.venue import PositionView, WalletView
 
@@ -49,6 +49,17 @@ def create_params(order: OrderRequest) -> dict[str, str | bool | int]:
     if order.price is not None:
         body["price"] = f.plain(order.price)
     return body
+
+
+def amend_params(amend: AmendRequest) -> dict[str, str | bool | int]:
+    """The body of `order/amend`: another price, nothing else."""
+    named = {"category": CATEGORY, "symbol": amend.symbol, "orderLinkId": amend.order_link_id}
+    return {**named, "price": f.plain(amend.price)}
+
+
+def cancel_params(symbol: str, order_link_id: str) -> dict[str, str | bool | int]:
+    """The body of `order/cancel`."""
+    return {"category": CATEGORY, "symbol": symbol, "orderLinkId": order_link_id}
 
 
 def side(row: Row) -> Side:

@@ -6,22 +6,26 @@ time-out, lost connection, HTTP error and body that cannot be read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
-from hedgelock_actors.domain.order import Accepted, CancelOutcome, Rejected, SubmitOutcome, Unknown
+from hedgelock_actors.domain.order import Accepted, AmendOutcome, CancelOutcome, Rejected, SubmitOutcome, Unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A well-formed envelope. `result` is the venue's object, `time_ms` its time when it answered."""
+    """A well-formed envelope. `result` is the venue's object, `time_ms` its time when it answered.
+
+    `ext` is `retExtInfo`: in the answer to a batch, one code for each order.
+    """
 
     code: int
     text: str
     time_ms: int
     result: Mapping[str, object]
+    ext: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +87,15 @@ CANCEL = _table(
         Meaning.UNKNOWN: (*_COMMON_UNKNOWN, 110001),
     }
 )
+# An amendment that finds no order changed nothing, whatever became of the order; 110079: being processed, try later.
+AMEND = _table(
+    {
+        Meaning.ACCEPTED: (0,),
+        Meaning.REFUSED: (*_COMMON_REFUSED, 110001, 110003, 110004, 110006, 110007, 110008, 110010, 110012, 110094),
+        Meaning.REFUSED_FOR_NOW: (*_COMMON_LATER, 110079),
+        Meaning.UNKNOWN: _COMMON_UNKNOWN,
+    }
+)
 # 131212, 131228: not enough; 131214: the transfer id exists.
 TRANSFER = _table(
     {
@@ -136,3 +149,25 @@ def submit_outcome(reply: Reply, table: Mapping[int, Meaning] = CREATE, id_key: 
 def cancel_outcome(reply: Reply) -> CancelOutcome:
     """The outcome of a cancel request; Rejected 110008 or 110010 means that the order has ended: query it for fills."""
     return submit_outcome(reply, CANCEL)
+
+
+def amend_outcome(reply: Reply) -> AmendOutcome:
+    """The outcome of an amendment; Rejected means that the order is as it was, or has ended."""
+    return submit_outcome(reply, AMEND)
+
+
+def batch_outcomes(reply: Reply, count: int, table: Mapping[int, Meaning]) -> Sequence[SubmitOutcome]:
+    """The outcomes of a batch of `count`, in its order. What the answer does not say about one of them is Unknown."""
+    if not isinstance(reply, Answer) or reply.code != 0:
+        return [submit_outcome(reply, table)] * count
+    rows, codes = reply.result.get("list"), reply.ext.get("list")
+    if not isinstance(rows, list) or not isinstance(codes, list) or len(rows) != count or len(codes) != count:
+        return [Unknown("the answer does not name every order of the batch")] * count
+    return [_batch_item(row, code, reply, table) for row, code in zip(rows, codes, strict=True)]
+
+
+def _batch_item(row: object, code: object, reply: Answer, table: Mapping[int, Meaning]) -> SubmitOutcome:
+    if not isinstance(row, dict) or not isinstance(code, dict) or not isinstance(code.get("code"), int):
+        return Unknown("the answer does not say what became of this order")
+    one = Answer(code=code["code"], text=str(code.get("msg", "")), time_ms=reply.time_ms, result=row)
+    return submit_outcome(one, table)

@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import requests
@@ -19,7 +19,8 @@ from hedgelock_actors.adapters.bybit.secret import Credentials
 from hedgelock_actors.ports.clock import Clock
 from hedgelock_actors.ports.venue import VenueError
 
-Params = Mapping[str, str | int | bool | None]
+Value = str | int | bool | None | Sequence[Mapping[str, str | int | bool]]
+Params = Mapping[str, Value]
 
 DEFAULT_RECV_WINDOW_MS = 5_000
 _TIMEOUT_S = 10
@@ -95,11 +96,11 @@ class RestClient:
         self._opened: list[_SignedHttp] = []
         self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="bybit-rest")
 
-    async def call(self, method: str, **params: str | int | bool | None) -> Reply:
+    async def call(self, method: str, **params: Value) -> Reply:
         """Run pybit's `method` in a thread of the pool and classify what came back."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._call, method, params)
 
-    async def query(self, method: str, **params: str | int | bool | None) -> Answer:
+    async def query(self, method: str, **params: Value) -> Answer:
         """A question without effect; a lost connection is tried once more.
 
         Raises:
@@ -157,7 +158,9 @@ def _envelope(body: object) -> Reply:
     code, result, time_ms = body.get("retCode"), body.get("result"), body.get("time")
     if not isinstance(code, int) or not isinstance(result, dict) or not isinstance(time_ms, int):
         return NoAnswer(cause=f"body is not the venue's envelope: {json.dumps(body)[:200]}")
-    return Answer(code=code, text=str(body.get("retMsg", "")), time_ms=time_ms, result=result)
+    ext = body.get("retExtInfo")
+    text = str(body.get("retMsg", ""))
+    return Answer(code=code, text=text, time_ms=time_ms, result=result, ext=ext if isinstance(ext, dict) else {})
 
 
 def _refusal(error: InvalidRequestError) -> Reply:

@@ -6,22 +6,41 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from hedgelock_actors.adapters.bybit import codec
+from hedgelock_actors.adapters.bybit import codec, conditions
 from hedgelock_actors.adapters.bybit import fields as f
 from hedgelock_actors.adapters.bybit.connection import SocketSpec
 from hedgelock_actors.adapters.bybit.delivery import Delivery
 from hedgelock_actors.adapters.bybit.endpoints import Endpoints
 from hedgelock_actors.adapters.bybit.fields import BadData, Row
-from hedgelock_actors.adapters.bybit.outcome import CREATE, Answer, Meaning, cancel_outcome, meaning, submit_outcome
+from hedgelock_actors.adapters.bybit.outcome import (
+    CANCEL,
+    CREATE,
+    Answer,
+    Meaning,
+    amend_outcome,
+    batch_outcomes,
+    cancel_outcome,
+    meaning,
+    submit_outcome,
+)
 from hedgelock_actors.adapters.bybit.rest import DEFAULT_RECV_WINDOW_MS, RestClient, recv_window_ms
 from hedgelock_actors.adapters.bybit.secret import Credentials
 from hedgelock_actors.adapters.bybit.streams import Patience, Stream
 from hedgelock_actors.domain.limits import Approved
 from hedgelock_actors.domain.market import Instrument
-from hedgelock_actors.domain.order import Accepted, CancelOutcome, OrderRequest, OrderView, SubmitOutcome
+from hedgelock_actors.domain.order import (
+    Accepted,
+    AmendOutcome,
+    AmendRequest,
+    CancelOutcome,
+    OrderRequest,
+    OrderView,
+    SubmitOutcome,
+)
 from hedgelock_actors.domain.position import Execution
 from hedgelock_actors.ports.clock import Clock
 from hedgelock_actors.ports.venue import (
+    Maintenance,
     PositionView,
     PrivateEvent,
     PrivateHandler,
@@ -43,6 +62,7 @@ _HISTORY_MS = 2 * 365 * 86_400_000  # how far back the venue answers
 # Years of history are 104 queries; the venue allows 50 per second.
 _SPAN_PAUSE_S = 0.025
 _OPEN_ONLY, _CLOSED_ONLY = 0, 1
+_BATCH = 10  # what one account may cancel per second is also what it may cancel at once
 
 
 class BybitVenue:
@@ -69,6 +89,7 @@ class BybitVenue:
         self._patience = patience
         self._window_ms = window_ms
         self._rest = RestClient(endpoints, credentials, clock, window_ms)
+        self._first_settings: dict[str, conditions.Settings] = {}
         self._stream: Stream | None = None
         self._delivery: Delivery[PrivateEvent] | None = None
 
@@ -163,9 +184,21 @@ class BybitVenue:
 
     async def cancel(self, symbol: str, order_link_id: str) -> CancelOutcome:
         """Ask for a cancel; the result comes by the order stream."""
-        return cancel_outcome(
-            await self._rest.call("cancel_order", category=codec.CATEGORY, symbol=symbol, orderLinkId=order_link_id)
-        )
+        return cancel_outcome(await self._rest.call("cancel_order", **codec.cancel_params(symbol, order_link_id)))
+
+    async def amend(self, order: Approved[AmendRequest]) -> AmendOutcome:
+        """Ask for another price of a resting order; what then holds comes by the order stream."""
+        return amend_outcome(await self._rest.call("amend_order", **codec.amend_params(order.request)))
+
+    async def cancel_many(self, symbol: str, order_link_ids: Sequence[str]) -> Sequence[CancelOutcome]:
+        """Cancel several by the venue's batch; outcomes in the order of the ids."""
+        outcomes: list[CancelOutcome] = []
+        for start in range(0, len(order_link_ids), _BATCH):
+            some = order_link_ids[start : start + _BATCH]
+            request = [{"symbol": symbol, "orderLinkId": link} for link in some]
+            reply = await self._rest.call("cancel_batch_order", category=codec.CATEGORY, request=request)
+            outcomes += batch_outcomes(reply, len(some), CANCEL)
+        return outcomes
 
     async def open_orders(self, symbol: str) -> Sequence[OrderView]:
         """Open orders, and the recently closed ones that the venue still lists."""
@@ -234,6 +267,18 @@ class BybitVenue:
         if found is None:
             raise VenueError("get_wallet_balance: the venue listed no unified account")
         return found
+
+    async def maintenance(self) -> Sequence[Maintenance]:
+        """Announced and ongoing windows that touch the trading of derivatives, soonest first."""
+        answer = await self._rest.query("get_system_status")
+        return conditions.maintenance(f.rows(answer.result.get("list"), "list"), self._endpoints)
+
+    async def account_faults(self, symbol: str) -> Sequence[str]:
+        """What about the account's settings forbids new orders; leverage is held against what was first seen."""
+        positions = await self._rest.query("get_positions", category=codec.CATEGORY, symbol=symbol)
+        account = await self._rest.query("get_account_info")
+        now = conditions.settings(f.rows(positions.result.get("list"), "list"), symbol, account.result)
+        return conditions.faults(now, self._first_settings.setdefault(symbol, now))
 
     # ------------------------------------------------------------------ inside
 
