@@ -13,6 +13,7 @@ from hedgelock_actors.domain.messages import (
     FeedStale,
     OrderEvent,
     RiskStateChanged,
+    SpreadReported,
     TradingStateChanged,
     TreasuryActed,
 )
@@ -32,6 +33,8 @@ def alerts_for(message: AnyMessage) -> Sequence[AlertRaised]:
             return (_treasury(message),)
         case TradingStateChanged():
             return (_trading(message),)
+        case SpreadReported():
+            return (_spread(message),)
         case FeedStale():
             text = f"Nothing is decided on {message.symbol} until it is back: {message.reason}."
             return (_alert("", message.ts_ms, Severity.HIGH, f"feed:{message.symbol}", "Prices are stale", text),)
@@ -99,6 +102,14 @@ def _trading(message: TradingStateChanged) -> AlertRaised:
     severity = Severity.MEDIUM if message.mode is TradingMode.ACTIVE else Severity.HIGH
     key, title = f"trading:{message.epoch}", f"Trading is {message.mode}"
     return _alert("", message.ts_ms, severity, key, title, f"Epoch {message.epoch}: {message.reason}.")
+
+
+def _spread(message: SpreadReported) -> AlertRaised:
+    severity = Severity.LOW if message.success else Severity.HIGH
+    how = "taken back" if message.rolled_back else "not completed: what filled is kept"
+    title = f"Spread {message.spread_id} is on" if message.success else f"Spread {message.spread_id} was {how}"
+    body = f"{message.detail} {message.error}".strip()
+    return _alert(message.account, message.ts_ms, severity, f"spread:{message.spread_id}", title, body)
 
 
 def _alert(account: str, ts_ms: int, severity: Severity, about: str, title: str, body: str) -> AlertRaised:

@@ -204,6 +204,54 @@ class TradeReported(Message):
     error: str
 
 
+class SpreadLeg(Message):
+    """One leg of a spread: where it rests, and how many coins one of its contracts stands for."""
+
+    account: str
+    symbol: str
+    side: Side
+    qty: Decimal
+    limit_price: Decimal
+    multiplier: Decimal = Decimal(1)
+
+
+class SpreadRequested(Message):
+    """Control → PositionKeeper of the first leg's account: put on a spread over these legs. Carried out once."""
+
+    kind: Literal["spread_requested"] = "spread_requested"
+    account: str
+    spread_id: str
+    ts_ms: int
+    legs: tuple[SpreadLeg, ...]
+    window_ms: int
+    rollback_on_partial: bool
+    reason: str
+
+
+class SpreadStopped(Message):
+    """Control → PositionKeeper: let the legs of this spread rest no longer; what filled is still hedged."""
+
+    kind: Literal["spread_stopped"] = "spread_stopped"
+    account: str
+    spread_id: str
+    ts_ms: int
+
+
+class SpreadReported(Message):
+    """PositionKeeper → Notifier: a spread has ended, as planned or not."""
+
+    kind: Literal["spread_reported"] = "spread_reported"
+    account: str
+    spread_id: str
+    ts_ms: int
+    success: bool
+    trigger: str
+    rolled_back: bool
+    detail: str
+    """What each leg holds of what it should."""
+    error: str
+
+
 class TargetOverridden(Message):
     """Control → PositionKeeper: hold exactly this short until it expires or is lifted (`target_short_qty` None).
 
@@ -326,6 +374,9 @@ AnyMessage = Annotated[
     | HedgeTrade
     | CancelTrade
     | TradeReported
+    | SpreadRequested
+    | SpreadStopped
+    | SpreadReported
     | TargetOverridden
     | ForeignActivityAcknowledged
     | AccountState

@@ -72,8 +72,9 @@ class Plan:
     reason: str = ""
 
     def __post_init__(self) -> None:
-        if not 0 < len(self.spread_id) <= _SPREAD_ID_MAX:
-            raise InvalidInput("spread_id", f"1 to {_SPREAD_ID_MAX} characters")
+        plain = all(letter.isalnum() or letter in "_.-" for letter in self.spread_id)
+        if not 0 < len(self.spread_id) <= _SPREAD_ID_MAX or not plain:
+            raise InvalidInput("spread_id", f"1 to {_SPREAD_ID_MAX} letters, digits or _ . -")
         if not 2 <= len(self.legs) <= LEGS_MAX:
             raise InvalidInput("legs", f"a spread has 2 to {LEGS_MAX} legs, not {len(self.legs)}")
         if len({leg.name for leg in self.legs}) != len(self.legs):

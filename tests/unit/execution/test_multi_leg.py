@@ -172,6 +172,7 @@ def test_or_takes_everything_back_where_that_is_wanted() -> None:
     [
         ({"spread_id": ""}, "spread_id"),
         ({"spread_id": "x" * 41}, "spread_id"),
+        ({"spread_id": "a:b"}, "spread_id"),
         ({"legs": (BTC,)}, "legs"),
         ({"legs": (BTC, BTC)}, "legs"),
         ({"window_ms": 0}, "window_ms"),
