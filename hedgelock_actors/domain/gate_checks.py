@@ -57,6 +57,8 @@ def _halted(_: OrderRequest, ctx: GateContext, __: Limits) -> str | None:
 def _reduce_only(request: OrderRequest, ctx: GateContext, __: Limits) -> str | None:
     if ctx.trading.mode is TradingMode.REDUCE_ONLY and not request.reduce_only:
         return f"reduce-only: {ctx.trading.reason}"
+    if ctx.restrictions and not request.reduce_only:
+        return f"reduce-only: {'; '.join(ctx.restrictions)}"
     return None
 
 
@@ -232,6 +234,18 @@ def _per_minute(_: OrderRequest, ctx: GateContext, limits: Limits) -> str | None
     return f"{sent} sent within a minute (at most {budget})" if sent >= budget else None
 
 
+def _amends_per_second(_: OrderRequest, ctx: GateContext, limits: Limits) -> str | None:
+    sent = _within(ctx.recent_amend_ms, ctx.now_ms, 1_000)
+    most = limits.amends_per_second
+    return f"{sent} amendments within a second (at most {most})" if sent >= most else None
+
+
+def _amends_per_minute(_: OrderRequest, ctx: GateContext, limits: Limits) -> str | None:
+    sent = _within(ctx.recent_amend_ms, ctx.now_ms, 60_000)
+    most = limits.amends_per_minute
+    return f"{sent} amendments within a minute (at most {most})" if sent >= most else None
+
+
 CHECKS: tuple[tuple[RefusalCode, Check], ...] = (
     (RefusalCode.WRONG_ENVIRONMENT, _environment),
     (RefusalCode.SYMBOL_NOT_ALLOWED, _symbol),
@@ -268,6 +282,20 @@ CHECKS: tuple[tuple[RefusalCode, Check], ...] = (
 """Every limit, in the order in which it is asked."""
 
 
+_C = RefusalCode
+_OF_AN_AMENDMENT = frozenset({
+    _C.WRONG_ENVIRONMENT, _C.SYMBOL_NOT_ALLOWED, _C.WRONG_ACCOUNT, _C.NOT_THE_WRITER, _C.HALTED, _C.REDUCE_ONLY,
+    _C.OLD_EPOCH, _C.NOT_RECONCILED, _C.QUOTE_MISSING, _C.QUOTE_STALE, _C.POSITION_STALE, _C.UNKNOWN_INTENT,
+    _C.TICK_SIZE, _C.ORDER_NOTIONAL, _C.SLIPPAGE, _C.PRICE_BAND_MARK, _C.PRICE_BAND_LAST_GOOD,
+})  # fmt: skip
+AMEND_CHECKS: tuple[tuple[RefusalCode, Check], ...] = (
+    *((code, check) for code, check in CHECKS if code in _OF_AN_AMENDMENT),
+    (RefusalCode.AMENDS_PER_SECOND, _amends_per_second),
+    (RefusalCode.AMENDS_PER_MINUTE, _amends_per_minute),
+)
+"""What another price for a resting order can break, in the same order."""
+
+
 def _quote(ctx: GateContext) -> Quote:
     if ctx.quote is None:  # the check for a missing quote comes first
         raise InvariantBroken("a price check ran without a price")
@@ -299,4 +327,8 @@ def _band(price: Decimal, around: Decimal, name: str, limits: Limits) -> str | N
 
 
 def _sent_within(ctx: GateContext, window_ms: int) -> int:
-    return sum(1 for sent_ms in ctx.recent_order_ms if ctx.now_ms - sent_ms < window_ms)
+    return _within(ctx.recent_order_ms, ctx.now_ms, window_ms)
+
+
+def _within(times_ms: tuple[int, ...], now_ms: int, window_ms: int) -> int:
+    return sum(1 for sent_ms in times_ms if now_ms - sent_ms < window_ms)

@@ -40,6 +40,9 @@ class RefusalCode(StrEnum):
     OPEN_ORDERS = "OPEN_ORDERS"
     ORDERS_PER_SECOND = "ORDERS_PER_SECOND"
     ORDERS_PER_MINUTE = "ORDERS_PER_MINUTE"
+    AMENDS_PER_SECOND = "AMENDS_PER_SECOND"
+    AMENDS_PER_MINUTE = "AMENDS_PER_MINUTE"
+    UNKNOWN_ORDER = "UNKNOWN_ORDER"
 
     @property
     def doc(self) -> str:
@@ -81,5 +84,8 @@ _DOCS = MappingProxyType(
         _C.OPEN_ORDERS: "Too many orders would be open at once.",
         _C.ORDERS_PER_SECOND: "Too many orders were sent within a second.",
         _C.ORDERS_PER_MINUTE: "Too many orders were sent within a minute.",
+        _C.AMENDS_PER_SECOND: "Too many amendments were sent within a second.",
+        _C.AMENDS_PER_MINUTE: "Too many amendments were sent within a minute.",
+        _C.UNKNOWN_ORDER: "The order to be amended is not known to rest on the venue.",
     }
 )
