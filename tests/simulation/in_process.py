@@ -10,6 +10,8 @@ from hedgelock_actors.domain.limits import Approved
 from hedgelock_actors.domain.market import Instrument
 from hedgelock_actors.domain.order import (
     Accepted,
+    AmendOutcome,
+    AmendRequest,
     CancelOutcome,
     OrderRequest,
     OrderStatus,
@@ -21,7 +23,15 @@ from hedgelock_actors.domain.order import (
 )
 from hedgelock_actors.domain.position import Execution
 from hedgelock_actors.ports.market_data import BookView, MarketEvent, MarketHandler, TickerView
-from hedgelock_actors.ports.venue import LoanView, PositionView, PrivateEvent, PrivateHandler, VenueError, WalletView
+from hedgelock_actors.ports.venue import (
+    LoanView,
+    Maintenance,
+    PositionView,
+    PrivateEvent,
+    PrivateHandler,
+    VenueError,
+    WalletView,
+)
 from hedgelock_actors.simulator import api
 from hedgelock_actors.simulator.engine import Exchange
 
@@ -96,46 +106,33 @@ class SimVenue:
 
     async def instrument(self, symbol: str) -> Instrument:
         self._query("instrument")
-        found = next(one for one in self._exchange.instruments() if one.symbol == symbol)
-        return Instrument(
-            symbol=symbol,
-            base_coin=found.base_coin,
-            tick_size=found.tick_size,
-            qty_step=found.qty_step,
-            min_qty=found.min_order_qty,
-            max_qty=found.max_order_qty,
-            max_market_qty=found.max_market_qty,
-            min_notional=found.min_notional,
-            funding_interval_min=found.funding_interval_min,
-            max_leverage=found.max_leverage,
-            price_limit_ratio=found.price_limit_x,
-        )
+        return instrument(self._exchange, symbol)
 
     async def place(self, order: Approved[OrderRequest]) -> SubmitOutcome:
-        request = order.request
         if self._faults.strike("lose_request"):
             return Unknown("lost on the way there")
-        ack = self._exchange.request(
-            self._uid,
-            api.PlaceOrder(
-                symbol=request.symbol,
-                side="Buy" if request.side is Side.BUY else "Sell",
-                order_type="Limit" if request.price is not None else "Market",
-                qty=request.qty,
-                price=request.price,
-                time_in_force="IOC",
-                reduce_only=request.reduce_only,
-                order_link_id=request.order_link_id,
-            ),
-            self._now(),
-        )
+        ack = self._exchange.request(self._uid, place_command(order.request), self._now())
         if self._faults.strike("lose_answer"):
             return Unknown("lost on the way back")
         return outcome(ack, "orderId")
 
+    async def amend(self, order: Approved[AmendRequest]) -> AmendOutcome:
+        return outcome(self._exchange.request(self._uid, amend_command(order.request), self._now()), "orderId")
+
     async def cancel(self, symbol: str, order_link_id: str) -> CancelOutcome:
         command = api.CancelOrder(symbol=symbol, order_link_id=order_link_id)
         return outcome(self._exchange.request(self._uid, command, self._now()), "orderId")
+
+    async def cancel_many(self, symbol: str, order_link_ids: Sequence[str]) -> Sequence[CancelOutcome]:
+        return [await self.cancel(symbol, one) for one in order_link_ids]
+
+    async def maintenance(self) -> Sequence[Maintenance]:
+        self._query("maintenance")
+        return ()
+
+    async def account_faults(self, symbol: str) -> Sequence[str]:
+        self._query("account_faults")
+        return ()
 
     async def open_orders(self, symbol: str) -> Sequence[OrderView]:
         self._query("open_orders")
@@ -171,21 +168,7 @@ class SimLoans:
         self._exchange, self._uid, self._now, self._faults = exchange, uid, now, faults
 
     async def loans(self) -> Sequence[LoanView]:
-        loan = self._exchange.loan(self._uid)
-        owed = sum((one.total for one in loan.debts if one.currency == "USDT"), Decimal(0))
-        return [
-            LoanView(
-                loan_id=f"{self._uid}-{one.currency}",
-                ts_ms=self._now(),
-                collateral_coin=one.currency,
-                collateral=one.amount,
-                collateral_value_usd=one.amount_usd,
-                debt=owed,
-                lender_ltv=float(loan.ltv) if loan.ltv is not None else float("inf"),
-                haircut=1.0,
-            )
-            for one in loan.collaterals
-        ]
+        return loan_views(self._exchange, self._uid, self._now())
 
     async def funding_wallet_usdt(self) -> Decimal:
         return self._exchange.transferable(self._uid, "FUND", "USDT").wallet_balance
@@ -214,6 +197,62 @@ class SimLoans:
         if self._faults.strike("lose_answer"):
             return Unknown("lost on the way back")
         return outcome(ack, "transferId")
+
+
+def instrument(exchange: Exchange, symbol: str) -> Instrument:
+    """The engine's instrument as ours."""
+    found = next(one for one in exchange.instruments() if one.symbol == symbol)
+    return Instrument(
+        symbol=symbol,
+        base_coin=found.base_coin,
+        tick_size=found.tick_size,
+        qty_step=found.qty_step,
+        min_qty=found.min_order_qty,
+        max_qty=found.max_order_qty,
+        max_market_qty=found.max_market_qty,
+        min_notional=found.min_notional,
+        funding_interval_min=found.funding_interval_min,
+        max_leverage=found.max_leverage,
+        price_limit_ratio=found.price_limit_x,
+    )
+
+
+def place_command(request: OrderRequest) -> api.PlaceOrder:
+    """Our order as the engine takes it."""
+    return api.PlaceOrder(
+        symbol=request.symbol,
+        side="Buy" if request.side is Side.BUY else "Sell",
+        order_type="Limit" if request.price is not None else "Market",
+        qty=request.qty,
+        price=request.price,
+        time_in_force=request.time_in_force.value,
+        reduce_only=request.reduce_only,
+        order_link_id=request.order_link_id,
+    )
+
+
+def amend_command(request: AmendRequest) -> api.AmendOrder:
+    """Our amendment as the engine takes it."""
+    return api.AmendOrder(symbol=request.symbol, order_link_id=request.order_link_id, price=request.price)
+
+
+def loan_views(exchange: Exchange, uid: str, now_ms: int) -> list[LoanView]:
+    """The engine's loan as ours, one view per collateral."""
+    loan = exchange.loan(uid)
+    owed = sum((one.total for one in loan.debts if one.currency == "USDT"), Decimal(0))
+    return [
+        LoanView(
+            loan_id=f"{uid}-{one.currency}",
+            ts_ms=now_ms,
+            collateral_coin=one.currency,
+            collateral=one.amount,
+            collateral_value_usd=one.amount_usd,
+            debt=owed,
+            lender_ltv=float(loan.ltv) if loan.ltv is not None else float("inf"),
+            haircut=1.0,
+        )
+        for one in loan.collaterals
+    ]
 
 
 def outcome(ack: api.Ack, id_key: str) -> Accepted | Rejected:
