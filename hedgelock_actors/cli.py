@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
-from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from hedgelock_actors.cli_common import ConfigOption, JsonFlag, StateOption, err
+from hedgelock_actors.cli_common import answer as _answer
+from hedgelock_actors.cli_common import config_of as _config
+from hedgelock_actors.cli_common import run as _run
+from hedgelock_actors.cli_execution import execution_report
 from hedgelock_actors.domain.errors import InvalidInput
 from hedgelock_actors.runtime import tables
 from hedgelock_actors.runtime.config import Config, load
@@ -22,38 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Keeps crypto-backed loans from being liquidated: watches LTV, holds the short, sweeps its profit.",
 )
-out, err = Console(), Console(stderr=True)
-
-JsonFlag = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
-ConfigOption = Annotated[Path | None, typer.Option("--config", help="Configuration file [configs/hedgelock.yaml].")]
-StateOption = Annotated[Path | None, typer.Option("--state-dir", help="Where databases, tokens and run.json live.")]
-
-
-def _config(config: Path | None, state_dir: Path | None) -> Config:
-    loaded = load(config)
-    return loaded if state_dir is None else loaded.model_copy(update={"state_dir": state_dir})
-
-
-def _answer(value: Mapping[str, object], as_json: bool, show: Callable[[Mapping[str, object]], object]) -> None:
-    if as_json:
-        sys.stdout.write(json.dumps(value, indent=1, default=str, allow_nan=False) + "\n")
-    else:
-        out.print(show(value))
-
-
-def _run(work: Coroutine[object, object, Mapping[str, object]]) -> Mapping[str, object]:
-    from hedgelock_actors.runtime.client import ControlFailed
-    from hedgelock_actors.runtime.runfile import NotRunning
-
-    try:
-        return asyncio.run(work)
-    except (NotRunning, ControlFailed) as error:
-        _fail(str(error))
-
-
-def _fail(text: str, code: int = 1) -> NoReturn:
-    err.print(text, style="red", highlight=False, soft_wrap=True)
-    raise typer.Exit(code)
+app.command("execution-report")(execution_report)
 
 
 @app.command()
