@@ -2,19 +2,21 @@
 
 It reads executions, position and wallet of its own, polls the loans, tells the risk calculator what the account holds
 (`keeper_reading`), and states the short to be held as a target with a version. What it sends is full states, repeated
-from time to time.
+from time to time. A person may override the target (`keeper_override`): the policy then goes on deciding, and what it
+decides is withheld until the override ends.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 from hedgelock_actors.actor import Actor, JournalStream, backoff_ms
-from hedgelock_actors.codec import amount, integer, text
+from hedgelock_actors.codec import Payload
+from hedgelock_actors.domain.alert_rules import override_below_floor
 from hedgelock_actors.domain.curve import SizingCurve
 from hedgelock_actors.domain.errors import HedgeLockError, InvalidInput
-from hedgelock_actors.domain.loan import RiskLevel
 from hedgelock_actors.domain.market import ASSETS
 from hedgelock_actors.domain.messages import (
     AnyMessage,
@@ -23,6 +25,7 @@ from hedgelock_actors.domain.messages import (
     LoanTouched,
     RealiseProfit,
     SetTarget,
+    TargetOverridden,
     Tick,
 )
 from hedgelock_actors.domain.money import ZERO, dec
@@ -30,6 +33,7 @@ from hedgelock_actors.domain.policy import Policy
 from hedgelock_actors.domain.position import Execution
 from hedgelock_actors.domain.targeting import Demand, TargetDecision, TargetState, decide_target
 from hedgelock_actors.keeper_account import AccountBook
+from hedgelock_actors.keeper_override import CAUSE, expired, held_qty, holds, newer, overrides_in, reason_of
 from hedgelock_actors.keeper_policy import cap_qty, hedge_share, shortfall_told
 from hedgelock_actors.keeper_reading import AccountReading
 from hedgelock_actors.ports.cache import Cache, CacheUnavailable
@@ -48,6 +52,8 @@ from hedgelock_actors.ports.venue import (
 
 REPEAT_MS = 30_000
 SHORTFALL_AGAIN_MS = 3_600_000
+CONTROL = "control"
+"""The journal stream of what persons commanded."""
 
 
 class PositionKeeper(Actor):
@@ -95,11 +101,16 @@ class PositionKeeper(Actor):
         self._demand: HedgeDemand | None = None
         self._score: Mapping[str, object] | None = None
         self._target = TargetState()
+        """What the policy wants; its version is the last that was stated or withheld."""
         self._stated: SetTarget | None = None
+        self._override: TargetOverridden | None = None
+        self._told_override = 0
+        """Version of the override whose beginning was told to people; 0 when none holds."""
         self._recovered = self._replayed = self._recovering = False
         self._recover_ms = self._tries = self._repeated_ms = 0
         self._state_tick_ms = 0
         self._shortfall_ms: int | None = None
+        self._below_ms: int | None = None
         self._cancel: Callable[[], None] = lambda: None
 
     # ------------------------------------------------------------ life
@@ -142,8 +153,11 @@ class PositionKeeper(Actor):
             "unswept_usdt": str(self.book.unswept(self._ledger.fold)),
             "equity_usdt": None if equity is None else str(equity),
             "funding_wallet_usdt": str(self.book.funding_wallet),
-            "target_short_qty": None if self._target.target_qty is None else str(self._target.target_qty),
+            "target_short_qty": None if self._stated is None else str(self._stated.target_short_qty),
             "target_version": self._target.version,
+            "target_reason": "" if self._stated is None else self._stated.reason,
+            "policy_short_qty": None if self._target.target_qty is None else str(self._target.target_qty),
+            "override": None if (held := self._holding()) is None else held.model_dump(mode="json"),
             "loan": None if self.book.loan is None else self.book.loan.model_dump(mode="json"),
             "demand": None if self._demand is None else self._demand.model_dump(mode="json"),
         }
@@ -160,10 +174,14 @@ class PositionKeeper(Actor):
                 if self._demand is None or message.ts_ms >= self._demand.ts_ms:
                     self._demand = message
                     await self._decide(message)
+                    await self._steer()
             case RealiseProfit() if message.account == self.account:
                 await self.tell(self._router, message)
             case LoanTouched() if message.account == self.account:
                 await self._reading.touched(message)
+            case TargetOverridden() if message.account == self.account:
+                self._override = newer(self._override, message)
+                await self._steer()
             case _:
                 pass
 
@@ -190,7 +208,7 @@ class PositionKeeper(Actor):
         )
         self._target = after
         if decision is not None:
-            await self._state_target(demand, decision, cap)
+            await self._decided(demand, decision, cap)
         elif self._stated is not None and self._stated.level is not demand.level:
             # The same target, but the router's budget of orders depends on the level.
             self._stated = self._stated.model_copy(update={"level": demand.level})
@@ -210,20 +228,11 @@ class PositionKeeper(Actor):
             self.counters["score_invalid"] += 1
             return None
 
-    async def _state_target(self, demand: HedgeDemand, decision: TargetDecision, cap: Decimal) -> None:
-        now_ms = self.clock.now_ms()
-        self._stated = SetTarget(
-            account=self.account,
-            symbol=self.symbol,
-            version=decision.version,
-            ts_ms=now_ms,
-            target_short_qty=decision.target_qty,
-            level=demand.level,
-            reason=decision.reason,
-            causation_id=f"demand:{self.account}:{demand.ts_ms}",
-        )
+    async def _decided(self, demand: HedgeDemand, decision: TargetDecision, cap: Decimal) -> None:
+        """The policy's decision becomes the target, unless a person holds it: then it is only kept on record."""
+        told = self._set_target(decision.target_qty, decision.reason, f"demand:{self.account}:{demand.ts_ms}")
         payload: dict[str, Json] = {
-            **self._stated.model_dump(mode="json"),
+            **told.model_dump(mode="json"),
             "floor_qty": str(demand.floor_qty),
             "cap_qty": str(cap),
             "neutral_qty": str(demand.neutral_qty),
@@ -232,10 +241,78 @@ class PositionKeeper(Actor):
             "net_ltv": demand.net_ltv,
             "shortfall_qty": str(decision.shortfall_qty),
         }
+        if self._holding() is not None:
+            self.counters["targets_withheld"] += 1
+            self._reading.owe("target_withheld", f"target:{told.version}", payload)
+            await self._reading.settle()
+            return
+        await self._state(told, payload)
+
+    async def _state(self, told: SetTarget, payload: Mapping[str, Json]) -> None:
+        self._stated = told
         self.counters["targets"] += 1
-        self._reading.owe("target", f"target:{decision.version}", payload)
+        self._reading.owe("target", f"target:{told.version}", payload)
         await self._reading.settle()
         await self._send_target()
+
+    def _set_target(self, qty: Decimal, reason: str, cause: str) -> SetTarget:
+        """With the present version of the policy's state."""
+        return SetTarget(
+            account=self.account,
+            symbol=self.symbol,
+            version=self._target.version,
+            ts_ms=self.clock.now_ms(),
+            target_short_qty=qty,
+            level=self._demand.level if self._demand is not None else self._target.level,
+            reason=reason,
+            causation_id=cause,
+        )
+
+    # ------------------------------------------------------------ a person's word
+
+    def _holding(self) -> TargetOverridden | None:
+        override = self._override
+        return override if override is not None and holds(override, self.clock.now_ms()) else None
+
+    async def _steer(self) -> None:
+        """Level-triggered: the target is what the override says while it holds, and the policy's when it has ended."""
+        instrument, held = self._reading.instrument, self._holding()
+        if not self._recovered or instrument is None:
+            return
+        stated = self._stated
+        if held is not None:
+            qty, cause = held_qty(held, instrument.qty_step), f"{CAUSE}{held.override_id}"
+            if stated is None or stated.target_short_qty != qty or stated.causation_id != cause:
+                await self._state_next(qty, reason_of(held), cause)
+            if self._told_override != held.version and await self.tell(self._notifier, held):
+                self._told_override = held.version
+            await self._tell_below_floor(held, qty)
+            return
+        if self._override is not None and stated is not None and stated.causation_id.startswith(CAUSE):
+            await self._end_override(self._override, stated)
+
+    async def _end_override(self, override: TargetOverridden, stated: SetTarget) -> None:
+        self._told_override = 0
+        ended = override if override.target_short_qty is None else expired(override, self.clock.now_ms())
+        if self._target.target_qty is not None:
+            reason = f"an override has ended ({ended.who}: {ended.reason}); the policy decides again"
+            await self._state_next(self._target.target_qty, reason, f"ended:{override.override_id}")
+        else:  # the policy has never decided: what stands goes on until it does
+            self._stated = stated.model_copy(update={"causation_id": f"ended:{override.override_id}"})
+        await self.tell(self._notifier, ended)
+
+    async def _state_next(self, qty: Decimal, reason: str, cause: str) -> None:
+        self._target = replace(self._target, version=self._target.version + 1)
+        told = self._set_target(qty, reason, cause)
+        await self._state(told, told.model_dump(mode="json"))
+
+    async def _tell_below_floor(self, held: TargetOverridden, qty: Decimal) -> None:
+        demand, now_ms = self._demand, self.clock.now_ms()
+        if demand is None or demand.floor_qty <= qty:
+            return
+        if self._below_ms is None or now_ms - self._below_ms >= SHORTFALL_AGAIN_MS:
+            self._below_ms = now_ms
+            await self.tell(self._notifier, override_below_floor(held, qty, demand))
 
     async def _send_target(self) -> None:
         """Only a target that is in the journal is stated."""
@@ -297,23 +374,30 @@ class PositionKeeper(Actor):
             self._recovering = False
         self._recovered = True
         self.mark_ready()
+        await self._steer_or_trouble()
         await self._repeat()
 
     async def _replay(self) -> None:
         await self._stream.open()
         async for record in self._stream.read():
             payload = record.entry.payload
-            if record.entry.kind == "target":
-                self._target = TargetState(
-                    target_qty=amount(payload, "target_short_qty"),
-                    version=integer(payload, "version"),
-                    level=RiskLevel(text(payload, "level")),
-                )
-                known = {name: payload[name] for name in SetTarget.model_fields if name in payload}
-                self._stated = SetTarget.model_validate(known)
+            if record.entry.kind in ("target", "target_withheld"):
+                self._replay_target(record.entry.kind, payload)
             elif self._ledger.replay(record) is None:
                 self.book.replay(record.entry.kind, payload)
+        async for record in self._stream.read("override", stream=CONTROL):
+            for one in overrides_in(record.entry.payload):
+                if one.account == self.account:
+                    self._override = newer(self._override, one)
         self._replayed = True
+
+    def _replay_target(self, kind: str, payload: Payload) -> None:
+        told = SetTarget.model_validate({name: payload[name] for name in SetTarget.model_fields if name in payload})
+        if kind == "target":
+            self._stated = told
+        by_person = told.causation_id.startswith(CAUSE)
+        wanted = self._target.target_qty if by_person else told.target_short_qty
+        self._target = TargetState(target_qty=wanted, version=told.version, level=told.level)
 
     async def _beat(self) -> None:
         if self.stopped or self._recovering:
@@ -324,7 +408,8 @@ class PositionKeeper(Actor):
                 await self._recover()
             return
         try:
-            await self._reading.settle()
+            await self._settle()
+            await self._steer()
             await self._read_score()
             await self._reading.read_due(now_ms)
             self.mark_ready()
@@ -332,6 +417,12 @@ class PositionKeeper(Actor):
             self._trouble(error)
         if now_ms - self._repeated_ms >= REPEAT_MS:
             await self._repeat()
+
+    async def _settle(self) -> None:
+        owing = self._reading.owing
+        await self._reading.settle()
+        if owing:
+            await self._send_target()
 
     async def _read_score(self) -> None:
         if self._curve is None:
@@ -353,6 +444,12 @@ class PositionKeeper(Actor):
         await self._send_target()
 
     # ------------------------------------------------------------ trouble
+
+    async def _steer_or_trouble(self) -> None:
+        try:
+            await self._steer()
+        except (JournalUnavailable, StaleEpoch) as error:
+            self._trouble(error)
 
     def _trouble(self, error: Exception) -> None:
         match error:

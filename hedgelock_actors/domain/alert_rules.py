@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from decimal import Decimal
 
 from hedgelock_actors.domain.alert import Severity
 from hedgelock_actors.domain.loan import RiskLevel
@@ -11,9 +12,11 @@ from hedgelock_actors.domain.messages import (
     AlertRaised,
     AnyMessage,
     FeedStale,
+    HedgeDemand,
     OrderEvent,
     RiskStateChanged,
     SpreadReported,
+    TargetOverridden,
     TradingStateChanged,
     TreasuryActed,
 )
@@ -35,11 +38,38 @@ def alerts_for(message: AnyMessage) -> Sequence[AlertRaised]:
             return (_trading(message),)
         case SpreadReported():
             return (_spread(message),)
+        case TargetOverridden():
+            return (_override(message),)
         case FeedStale():
             text = f"Nothing is decided on {message.symbol} until it is back: {message.reason}."
             return (_alert("", message.ts_ms, Severity.HIGH, f"feed:{message.symbol}", "Prices are stale", text),)
         case _:
             return ()
+
+
+def override_below_floor(override: TargetOverridden, held_qty: Decimal, demand: HedgeDemand) -> AlertRaised:
+    """That a person's word leaves the loans of an account with less protection (in coin) than they need."""
+    return _alert(
+        demand.account,
+        demand.ts_ms,
+        Severity.CRITICAL,
+        f"override_below_floor:{override.override_id}",
+        "An override holds the hedge below what the loans need",
+        f"{demand.symbol}: {override.who} holds a short of {held_qty:f} ({override.reason}); the stress ladder asks "
+        f"for {demand.floor_qty:f}: {demand.floor_qty - held_qty:f} of protection are missing.",
+    )
+
+
+def _override(message: TargetOverridden) -> AlertRaised:
+    about = f"override:{message.override_id}:{message.version}"
+    if message.target_short_qty is None:
+        title, body = "A target is no longer overridden", "The policy decides again"
+        return _alert(message.account, message.ts_ms, Severity.MEDIUM, f"{about}:ended", title,
+                      f"{message.symbol}: {body}. {message.who}: {message.reason}.")  # fmt: skip
+    minutes = max(0, message.expires_ms - message.ts_ms) // 60_000
+    title = f"The target is overridden: a short of {message.target_short_qty:f}"
+    body = f"{message.symbol}: {message.who}, for {minutes} min: {message.reason}."
+    return _alert(message.account, message.ts_ms, Severity.HIGH, about, title, body)
 
 
 def _risk(message: RiskStateChanged) -> AlertRaised:

@@ -28,7 +28,6 @@ from hedgelock_actors.domain.messages import (
 from hedgelock_actors.domain.order import Side
 from hedgelock_actors.domain.policy import Policy
 from hedgelock_actors.position_keeper import PositionKeeper
-from tests.crash.router_rig import realise
 from tests.unit.actors.fake_venue import ACCOUNT, SYMBOL, FakeLoans, FakeVenue, tick
 
 KEEPER = f"position-keeper-{ACCOUNT}"
@@ -227,7 +226,8 @@ async def test_a_sweep_told_before_a_crash_is_booked_after_it(desk: Desk) -> Non
 
 
 async def test_requests_to_realise_go_to_the_router(desk: Desk) -> None:
-    await desk.keeper.receive(realise("r1", "1", desk.clock.now_ms()))
+    request = RealiseProfit(account=ACCOUNT, symbol=SYMBOL, request_id="r1", ts_ms=desk.clock.now_ms(), qty=Decimal(1))
+    await desk.keeper.receive(request)
     assert len(desk.transport.messages(RealiseProfit, "router")) == 1
 
 
