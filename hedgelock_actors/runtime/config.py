@@ -197,6 +197,37 @@ class HttpConfig(Section):
     haproxy: bool = False
 
 
+class PersonConfig(Section):
+    """One person who may command, known by a token."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,31}$")] = "operator"
+    token_file: Path | None = None
+
+
+TwoPersonAction = Literal["resume", "flatten", "override", "raise_limit"]
+
+
+class ControlConfig(Section):
+    """Who may command, and what needs a second person."""
+
+    people: Annotated[tuple[PersonConfig, ...], Field(min_length=1, max_length=64)] = (PersonConfig(),)
+    two_person: tuple[TwoPersonAction, ...] = ()
+    approval_s: Annotated[float, Field(gt=0, le=86_400)] = 600
+    override_max_s: Annotated[int, Field(ge=1, le=30 * 86_400)] = 7 * 86_400
+
+    @model_validator(mode="after")
+    def _people_apart(self) -> Self:
+        names = [person.name for person in self.people]
+        files = [person.token_file for person in self.people]
+        if len(set(names)) != len(names):
+            raise ValueError("people: each person needs a name of their own")
+        if len(set(files)) != len(files):
+            raise ValueError("people: each person needs a token_file of their own (null: control.token)")
+        if self.two_person and len(names) < 2:
+            raise ValueError("two_person: this takes at least two people")
+        return self
+
+
 class RayConfig(Section):
     """The cluster that `hedgelock up` starts for itself."""
 
@@ -234,6 +265,7 @@ class Config(Section):
     sizing: SizingConfig = SizingConfig()
     services: ServicesConfig = ServicesConfig()
     http: HttpConfig = HttpConfig()
+    control: ControlConfig = ControlConfig()
     ray: RayConfig = RayConfig()
     sample: SampleConfig = SampleConfig()
 
@@ -343,4 +375,11 @@ def _resolve(config: Config, base: Path) -> Config:
         for account in config.venue.accounts
     )
     venue = config.venue.model_copy(update={"accounts": accounts})
-    return config.model_copy(update={"sizing": sizing, "sample": sample, "venue": venue})
+    people = tuple(
+        person
+        if person.token_file is None
+        else person.model_copy(update={"token_file": base / person.token_file.expanduser()})
+        for person in config.control.people
+    )
+    control = config.control.model_copy(update={"people": people})
+    return config.model_copy(update={"sizing": sizing, "sample": sample, "venue": venue, "control": control})
