@@ -3,39 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from decimal import Decimal
 
 from hedgelock_actors.domain.errors import InvalidInput
+from hedgelock_actors.domain.execution_policy import ExecutionPolicy as ExecutionPolicy
 from hedgelock_actors.domain.hedge import Rung
 from hedgelock_actors.domain.limits import Limits
 from hedgelock_actors.domain.loan import Levels
 from hedgelock_actors.domain.market import QuotePolicy
 from hedgelock_actors.domain.targeting import TargetPolicy
 from hedgelock_actors.domain.treasury import SweepPolicy
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExecutionPolicy:
-    """How an intent is carried out. Basis points of the mid; times in ms of venue time."""
-
-    through_bps: Decimal = Decimal(10)
-    """How far through the mid the first limit reaches."""
-    step_bps: Decimal = Decimal(10)
-    """How much further every next attempt reaches, up to the limits' slippage cap."""
-    limit_attempts: int = 4
-    """IOC limit orders that may miss before a market order is sent."""
-    market_attempts: int = 2
-    """Market orders that may miss before the intent ends; the next intent begins with limits. 0: no market orders."""
-    pause_ms: int = 250
-    """From an attempt that missed to the next: the book needs a moment to fill up again."""
-
-    def __post_init__(self) -> None:
-        if self.through_bps < 0 or self.step_bps < 0:
-            raise InvalidInput("execution.through_bps", "through_bps and step_bps must be 0 or more")
-        if self.limit_attempts < 0 or self.market_attempts < 0 or self.limit_attempts + self.market_attempts < 1:
-            raise InvalidInput("execution.limit_attempts", "at least one attempt is needed")
-        if self.pause_ms <= 0:
-            raise InvalidInput("execution.pause_ms", f"must be greater than 0, not {self.pause_ms}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

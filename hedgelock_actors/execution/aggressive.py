@@ -1,86 +1,86 @@
 """Fill now: IOC limits that reach a little through the mid, each further than the one before, then the market.
 
-Pure functions of values. Whoever asks decides when the next attempt is due, for how much, and how many there may be.
+A spread wider than the slippage cap delays a fill and cannot prevent it: the market orders at the end are bounded by
+the limits' price bands and the venue's own protection price alone.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from hedgelock_actors.domain.gap import order_qty, price_through_mid
-from hedgelock_actors.domain.limits import Limits
-from hedgelock_actors.domain.market import Instrument, Quote
-from hedgelock_actors.domain.order import OrderRequest, OrderType, Side, TimeInForce, order_link_id
-from hedgelock_actors.domain.policy import ExecutionPolicy
+from hedgelock_actors.domain.execution_policy import AggressivePolicy
+from hedgelock_actors.domain.gap import price_through_mid
+from hedgelock_actors.domain.money import ZERO
+from hedgelock_actors.domain.order import TimeInForce
+from hedgelock_actors.execution.machine import GiveUp, Verdict
+from hedgelock_actors.execution.strategy import Mode
+from hedgelock_actors.execution.work import Own, Work
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Goal:
-    """Whom and what an attempt is for. A buy is reduce-only: it only ever shrinks the hedge."""
+class Aggressive:
+    """One order at a time; after a miss it waits for a pause and for a newer price."""
 
-    account: str
-    symbol: str
-    intent_id: str
-    side: Side
+    mode = Mode.AGGRESSIVE
 
+    def __init__(self, policy: AggressivePolicy, misses: int = 0, qty: Decimal | None = None) -> None:
+        """`misses`: attempts that missed before (after a restart). `qty`: the part to fill; None: all of the goal."""
+        self._policy = policy
+        # However many missed before, at least one attempt is made.
+        self._misses = min(misses, policy.limit_attempts + policy.market_attempts - 1, policy.limit_attempts)
+        self._qty = qty
+        self._sent: list[Own] = []
+        self._counted = True
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What bounds every attempt."""
+    @property
+    def reserved(self) -> Decimal:
+        """What of its part may still have to be asked for."""
+        if self._qty is None:
+            return ZERO
+        return max(ZERO, self._qty - sum((own.committed for own in self._sent), ZERO))
 
-    instrument: Instrument
-    limits: Limits
-    policy: ExecutionPolicy
-
-
-def attempt_order(
-    goal: Goal, attempt: int, misses: int, qty: Decimal, quote: Quote, settings: Settings
-) -> OrderRequest | None:
-    """The order of an attempt at `qty` or as much of it as one order may carry; None when that is below the least.
-
-    `attempt` counts the orders of the goal and makes the id. `misses` counts those of them that ended without filling
-    wholly: as long as they are fewer than `limit_attempts` the order is a limit, and from then on a market order, which
-    the venue bounds by its own protection price. So a spread wider than the slippage cap delays a fill and cannot
-    prevent it.
-    """
-    market = misses >= settings.policy.limit_attempts
-    price = None if market else _limit_price(goal.side, misses, quote, settings)
-    least_favourable = max(quote.mark, quote.touch(goal.side is Side.SELL) if price is None else price)
-    most = min(qty, settings.instrument.max_market_qty) if market else qty
-    carried = order_qty(most, least_favourable, settings.instrument, settings.limits)
-    if carried < settings.instrument.min_qty:
+    def step(self, work: Work) -> Verdict | None:
+        """Send the next attempt when the one before has ended and it is time."""
+        last = self._sent[-1] if self._sent else None
+        if last is not None and not last.closed:
+            return None
+        self._count(last)
+        if self._misses >= self._policy.limit_attempts + self._policy.market_attempts:
+            return GiveUp(f"{len(self._sent)} orders did not fill it")
+        if last is not None and last.missed and not last.refused and not self._due(last, work):
+            return self._out_of_prices(last, work)
+        own = work.place(self._part(work), self._price(work), TimeInForce.IOC)
+        if own is None:
+            return GiveUp(f"no order of {self._part(work)} is taken by the venue and our limits")
+        self._sent.append(own)
+        self._counted = False
         return None
-    return OrderRequest(
-        account=goal.account,
-        symbol=goal.symbol,
-        side=goal.side,
-        qty=carried,
-        order_type=OrderType.MARKET if market else OrderType.LIMIT,
-        price=price,
-        time_in_force=TimeInForce.IOC,
-        reduce_only=goal.side is Side.BUY,
-        order_link_id=order_link_id(goal.intent_id, attempt),
-        intent_id=goal.intent_id,
-        attempt=attempt,
-    )
 
+    def _part(self, work: Work) -> Decimal:
+        return work.todo if self._qty is None else min(work.todo, self.reserved)
 
-def same_order(request: OrderRequest, misses: int, qty: Decimal, quote: Quote, settings: Settings) -> OrderRequest:
-    """The same attempt to be sent again: its own id and type, at today's price, for not more than before.
+    def _count(self, last: Own | None) -> None:
+        if last is not None and not self._counted and last.missed and not last.refused:
+            self._misses += 1
+        self._counted = True
 
-    `misses` as in `attempt_order`, without this attempt.
-    """
-    price = None if request.price is None else _limit_price(request.side, misses, quote, settings)
-    return replace(request, price=price, qty=min(request.qty, qty))
+    def _due(self, last: Own, work: Work) -> bool:
+        """An order at this very price, or a moment ago, did not fill: another one would not either."""
+        at_ms = last.sent_ms + self._policy.pause_ms
+        if work.now_ms < at_ms:
+            work.timer("attempt", at_ms)
+            return False
+        return work.book.quote.ts_ms != last.quote_ms
 
+    def _out_of_prices(self, last: Own, work: Work) -> Verdict | None:
+        at_ms = last.sent_ms + max(self._policy.pause_ms, work.settings.limits.max_quote_age_ms)
+        if work.now_ms >= at_ms:
+            return GiveUp("no newer price came")
+        work.timer("price", at_ms)
+        return None
 
-def attempts_in_all(policy: ExecutionPolicy) -> int:
-    """So many misses end an intent; what is left is the next one's, which begins with limits again."""
-    return policy.limit_attempts + policy.market_attempts
-
-
-def _limit_price(side: Side, misses: int, quote: Quote, settings: Settings) -> Decimal:
-    policy = settings.policy
-    reach_bps = min(policy.through_bps + misses * policy.step_bps, settings.limits.max_slippage_bps)
-    return price_through_mid(side, quote, reach_bps, settings.instrument)
+    def _price(self, work: Work) -> Decimal | None:
+        if self._misses >= self._policy.limit_attempts:
+            return None
+        settings = work.settings
+        reach = min(self._policy.through_bps + self._misses * self._policy.step_bps, settings.limits.max_slippage_bps)
+        return price_through_mid(work.goal.side, work.book.quote, reach, settings.instrument)

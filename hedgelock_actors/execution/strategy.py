@@ -17,16 +17,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import StrEnum
 from typing import Protocol
 
 from hedgelock_actors.domain.errors import InvalidInput
+from hedgelock_actors.domain.execution_policy import ExecutionPolicy
+from hedgelock_actors.domain.execution_policy import Mode as Mode
 from hedgelock_actors.domain.limits import Limits
 from hedgelock_actors.domain.loan import RiskLevel
 from hedgelock_actors.domain.market import Instrument, Quote
 from hedgelock_actors.domain.money import ZERO
 from hedgelock_actors.domain.order import OrderRequest, OrderState, Side
-from hedgelock_actors.domain.policy import ExecutionPolicy
 from hedgelock_actors.domain.position import Execution
 
 
@@ -44,7 +44,7 @@ class Goal:
     decided_mid: Decimal
     """Mid of the book when the intent was decided: what slippage is measured against."""
     first_attempt: int = 0
-    """Attempts below this one were made before (after a restart); their ids are never used again."""
+    """One more than the highest attempt ever made for the intent; ids below it are never used again."""
     misses: int = 0
     """So many of them ended without filling wholly."""
     limit_price: Decimal | None = None
@@ -204,25 +204,13 @@ class SetTimer:
     at_ms: int
 
 
-class Mode(StrEnum):
-    """What a strategy is called, in the configuration, the journal and reports."""
-
-    AGGRESSIVE = "aggressive"
-    PASSIVE = "passive"
-    TWAP = "twap"
-    ICEBERG = "iceberg"
-    LIMIT_CHASE = "limit_chase"
-    MARKET = "market"
-    RESTING = "resting"
-    """A limit order that waits at its price: the trigger leg of a spread."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """What became of a goal. `filled_qty` is certain; `left_qty` did not fill and may not fill any more."""
 
     success: bool
-    """All of it filled, or what is left is below what the venue takes."""
+    """All of it filled, or what is left is below what the venue takes, or so little that it may wait for the next
+    goal (`limit_chase.enough`)."""
     filled_qty: Decimal
     left_qty: Decimal
     average_price: Decimal | None

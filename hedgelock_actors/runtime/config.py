@@ -14,27 +14,20 @@ from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from hedgelock_actors.domain.errors import InvalidInput
+from hedgelock_actors.runtime.config_execution import ExecutionConfig
+from hedgelock_actors.runtime.config_section import Positive, Ratio, Seconds, Section
 
 ENV_PREFIX = "HEDGELOCK__"
 DEFAULT_FILE = Path(__file__).resolve().parents[2] / "configs" / "hedgelock.yaml"
 
-Ratio = Annotated[float, Field(gt=0, le=1)]
-Seconds = Annotated[float, Field(ge=0, le=86_400)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
-Positive = Annotated[Decimal, Field(gt=0)]
 
 
 class ConfigError(InvalidInput):
     """A key that cannot be used: which one, and what to write instead."""
-
-
-class Section(BaseModel):
-    """Base of all sections: immutable, nothing unknown, no NaN."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class AccountConfig(Section):
@@ -154,16 +147,6 @@ class LoanConfig(Section):
     margin_call_ltv: Annotated[float, Field(gt=0, lt=1)] = 0.85
     poll_s: Annotated[float, Field(ge=1, le=600)] = 30
     max_age_s: Annotated[float, Field(ge=1, le=3_600)] = 120
-
-
-class ExecutionConfig(Section):
-    """How a gap between target and position is closed."""
-
-    through_bps: Annotated[Decimal, Field(ge=0, le=500)] = Decimal(10)
-    step_bps: Annotated[Decimal, Field(ge=0, le=500)] = Decimal(10)
-    limit_attempts: Annotated[int, Field(ge=0, le=20)] = 4
-    market_attempts: Annotated[int, Field(ge=0, le=20)] = 2
-    pause_s: Annotated[float, Field(gt=0, le=60)] = 0.25
 
 
 class RiskConfig(Section):

@@ -6,7 +6,7 @@ from hedgelock_actors.domain.hedge import Rung
 from hedgelock_actors.domain.limits import Limits
 from hedgelock_actors.domain.loan import Levels
 from hedgelock_actors.domain.market import ASSETS, QuotePolicy
-from hedgelock_actors.domain.policy import ExecutionPolicy, LoanPolicy, Policy, SizingPolicy
+from hedgelock_actors.domain.policy import LoanPolicy, Policy, SizingPolicy
 from hedgelock_actors.domain.targeting import TargetPolicy
 from hedgelock_actors.domain.treasury import SweepPolicy
 from hedgelock_actors.runtime.config import Config
@@ -31,7 +31,7 @@ def policy_of(config: Config) -> Policy:
             max_ahead_ms=_ms(config.market.ahead_max_s),
             max_spread=config.market.spread,
         ),
-        execution=_execution(config),
+        execution=config.execution.policy(),
         sizing=SizingPolicy(
             max_hedge_pct=config.sizing.max_hedge_pct,
             max_score_age_ms=_ms(config.sizing.score_max_age_s),
@@ -66,17 +66,6 @@ def _limits(config: Config) -> Limits:
         max_position_age_ms=_ms(limits.position_max_age_s),
         symbols=frozenset(ASSETS.values()) & {account.symbol for account in config.venue.accounts},
         environment=config.venue.environment,
-    )
-
-
-def _execution(config: Config) -> ExecutionPolicy:
-    execution = config.execution
-    return ExecutionPolicy(
-        through_bps=execution.through_bps,
-        step_bps=execution.step_bps,
-        limit_attempts=execution.limit_attempts,
-        market_attempts=execution.market_attempts,
-        pause_ms=_ms(execution.pause_s),
     )
 
 

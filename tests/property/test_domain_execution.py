@@ -8,17 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hedgelock_actors.codec import Payload
+from hedgelock_actors.domain.execution_policy import AggressivePolicy, ExecutionPolicy
 from hedgelock_actors.domain.limits import Limits
 from hedgelock_actors.domain.loan import RiskLevel
 from hedgelock_actors.domain.order import Accepted, OrderStatus, OrderType, Rejected, Unknown
-from hedgelock_actors.domain.policy import ExecutionPolicy
 from hedgelock_actors.ports.journal import Entry, Record
 from hedgelock_actors.router_book import RouterBook, Tracked
 from hedgelock_actors.router_plan import Planner, Send, Situation, Target
 from tests.unit.domain.make import BTC, execution, quote, view
 
 D = Decimal
-POLICY = ExecutionPolicy(limit_attempts=2, market_attempts=1)
+POLICY = ExecutionPolicy(aggressive=AggressivePolicy(limit_attempts=2, market_attempts=1))
 LIMITS = Limits(max_order_qty=D(1))
 WORDS = ("ack", "unknown", "reject", "part", "fill", "cancel")
 stories = st.lists(
@@ -94,7 +94,7 @@ def test_it_never_asks_for_more_than_its_goal(milli: int, story: list[tuple[str,
         assert worst <= desk.target.short_qty
         for intent in desk.book.intents.values():
             assert desk.book.committed(intent) <= intent.qty
-            assert desk.book.misses(intent) <= POLICY.limit_attempts + POLICY.market_attempts
+            assert desk.book.misses(intent) <= POLICY.aggressive.limit_attempts + POLICY.aggressive.market_attempts
     asked = [one.request for one in desk.sent if not one.resend]
     assert len({one.order_link_id for one in asked}) == len(asked)
     # What goes out again is what went out before.
@@ -120,4 +120,4 @@ def test_a_market_that_no_limit_reaches_is_filled_all_the_same(milli: int) -> No
             desk.hear(tracked, "fill" if market else "cancel")
     assert -desk.position == desk.target.short_qty
     limits = [one for one in desk.sent if one.request.order_type is OrderType.LIMIT]
-    assert len(limits) == POLICY.limit_attempts
+    assert len(limits) == POLICY.aggressive.limit_attempts

@@ -111,7 +111,7 @@ async def test_when_no_limit_fills_the_market_does_and_the_next_gap_begins_with_
     await rig.seconds(8)
     assert short(rig) == 1
     limits, market = rig.venue.sent[:-1], rig.venue.sent[-1]
-    assert len(limits) == rig.policy.execution.limit_attempts
+    assert len(limits) == rig.policy.execution.aggressive.limit_attempts
     assert all(one.order_type is OrderType.LIMIT for one in limits)
     assert (market.order_type, market.price, market.time_in_force) == (OrderType.MARKET, None, TimeInForce.IOC)
     assert len({one.intent_id for one in rig.venue.sent}) == 1
@@ -125,7 +125,7 @@ async def test_a_large_gap_in_a_wide_market_is_closed_by_the_market_piece_by_pie
     await rig.seconds(10)
     assert short(rig) == 25
     kinds = [one.order_type for one in rig.venue.sent]
-    assert kinds == [OrderType.LIMIT] * rig.policy.execution.limit_attempts + [OrderType.MARKET] * 3
+    assert kinds == [OrderType.LIMIT] * rig.policy.execution.aggressive.limit_attempts + [OrderType.MARKET] * 3
 
 
 async def test_after_market_orders_that_miss_the_gap_stays_and_begins_again_with_limits(rig: Rig) -> None:
@@ -146,7 +146,7 @@ async def test_a_market_order_that_got_lost_goes_out_again_as_a_market_order_und
     rig.venue.wide = True
     await rig.give(target(1, "1", rig.clock.now_ms()))
     await rig.seconds(3)
-    assert len(rig.venue.sent) == rig.policy.execution.limit_attempts
+    assert len(rig.venue.sent) == rig.policy.execution.aggressive.limit_attempts
     rig.venue.answers = ["lost"]
     await rig.seconds(20)
     assert short(rig) == 1
@@ -159,7 +159,7 @@ async def test_a_router_that_comes_back_goes_on_where_the_attempts_were(rig: Rig
     rig.venue.wide = True
     await rig.give(target(1, "1", rig.clock.now_ms()))
     await rig.seconds(3)
-    assert len(rig.venue.sent) == rig.policy.execution.limit_attempts
+    assert len(rig.venue.sent) == rig.policy.execution.aggressive.limit_attempts
     assert rig.router is not None
     await rig.router.stop()
     await rig.boot()
