@@ -10,7 +10,7 @@ from dataclasses import InitVar, dataclass, replace
 from typing import Generic, NoReturn, TypeVar
 
 from hedgelock_actors.domain.errors import InvariantBroken
-from hedgelock_actors.domain.gate_checks import AMEND_CHECKS, CHECKS
+from hedgelock_actors.domain.gate_checks import AMEND_CHECKS, HARD, YIELDING, Checks
 from hedgelock_actors.domain.gate_context import (
     GateContext,
     Intent,
@@ -21,6 +21,7 @@ from hedgelock_actors.domain.gate_context import (
     Working,
     working_of,
 )
+from hedgelock_actors.domain.gate_facts import protects
 from hedgelock_actors.domain.order import AmendRequest, OrderRequest, OrderType, Side, TimeInForce
 from hedgelock_actors.domain.refusal import RefusalCode
 
@@ -71,11 +72,16 @@ class Refused(Generic[T_co]):
 
 
 def approve(request: OrderRequest, ctx: GateContext, limits: Limits) -> Approved[OrderRequest] | Refused[OrderRequest]:
-    """Pass the request through every check, in order; the first that fails gives the refusal."""
-    for code, check in CHECKS:
-        detail = check(request, ctx, limits)
-        if detail is not None:
-            return Refused(request, code, detail)
+    """Pass the request through every check, in order; the first that fails gives the refusal.
+
+    An order that protects (it shrinks the position, or raises the short towards its target) is held to the hard limits
+    and never to those that protect profit: see `gate_checks.YIELDING`.
+    """
+    found = _first_broken(HARD, request, ctx, limits)
+    if found is None and not protects(request, ctx):
+        found = _first_broken(YIELDING, request, ctx, limits)
+    if found is not None:
+        return Refused(request, *found)
     return Approved(request, ctx.now_ms, ctx.epoch, _SEAL)
 
 
@@ -91,13 +97,20 @@ def approve_amend(
     if resting is None or resting.side is not request.side or resting.price is None:
         detail = f"no {request.side} order {request.order_link_id} is known to rest"
         return Refused(request, RefusalCode.UNKNOWN_ORDER, detail)
-    moved = _as_order(request, resting)
-    told = replace(ctx, resend=True)
-    for code, check in AMEND_CHECKS:
-        detail_or_none = check(moved, told, limits)
-        if detail_or_none is not None:
-            return Refused(request, code, detail_or_none)
+    found = _first_broken(AMEND_CHECKS, _as_order(request, resting), replace(ctx, resend=True), limits)
+    if found is not None:
+        return Refused(request, *found)
     return Approved(request, ctx.now_ms, ctx.epoch, _SEAL)
+
+
+def _first_broken(
+    checks: Checks, request: OrderRequest, ctx: GateContext, limits: Limits
+) -> tuple[RefusalCode, str] | None:
+    for code, check in checks:
+        detail = check(request, ctx, limits)
+        if detail is not None:
+            return code, detail
+    return None
 
 
 def _as_order(request: AmendRequest, resting: OpenOrder) -> OrderRequest:

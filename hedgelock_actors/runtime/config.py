@@ -124,10 +124,24 @@ class LimitsConfig(Section):
     orders_per_second: Annotated[int, Field(ge=1, le=10)] = 10
     orders_per_minute: Annotated[int, Field(ge=1, le=600)] = 20
     critical_orders_per_minute: Annotated[int, Field(ge=1, le=600)] = 40
+    amends_per_second: Annotated[int, Field(ge=1, le=10)] = 10
+    amends_per_minute: Annotated[int, Field(ge=1, le=600)] = 60
+    notional_per_minute_usdt: Positive = Decimal(10_000_000)
+    critical_notional_per_minute_usdt: Positive = Decimal(20_000_000)
+    duplicate_window_s: Annotated[float, Field(gt=0, le=60)] = 1
     max_open_orders: Annotated[int, Field(ge=1, le=500)] = 20
     max_slippage_bps: Annotated[Decimal, Field(gt=0, le=500)] = Decimal(50)
     price_band_bps: Annotated[Decimal, Field(gt=0, le=2_000)] = Decimal(500)
     position_max_age_s: Annotated[float, Field(gt=0, le=3_600)] = 120
+    money_max_age_s: Annotated[float, Field(gt=0, le=3_600)] = 120
+    min_order_qty: Positive = Decimal("0.001")
+    initial_margin: Annotated[Decimal, Field(gt=0, le=1)] = Decimal("0.10")
+    min_liquidation_distance: Annotated[Decimal, Field(gt=0, le=1)] = Decimal("0.05")
+    max_funding_cost: Annotated[float, Field(gt=0, le=0.1)] = 0.003
+    max_daily_loss_usdt: Positive = Decimal(500_000)
+    max_daily_fees_usdt: Positive = Decimal(10_000)
+    max_trade_order_qty: Positive = Decimal(1)
+    max_trade_daily_qty: Positive = Decimal(10)
 
 
 class MarketConfig(Section):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from hedgelock_actors.domain.hedge import Rung
 from hedgelock_actors.domain.limits import Limits
 from hedgelock_actors.domain.loan import Levels
@@ -61,9 +63,13 @@ def _levels(config: Config) -> Levels:
 def _limits(config: Config) -> Limits:
     limits = config.limits
     return Limits(
-        **limits.model_dump(exclude={"position_max_age_s"}),
+        **limits.model_dump(exclude={"position_max_age_s", "money_max_age_s", "duplicate_window_s"}),
+        duplicate_window_ms=_ms(limits.duplicate_window_s),
         max_quote_age_ms=_ms(config.market.stale_after_s),
         max_position_age_ms=_ms(limits.position_max_age_s),
+        max_money_age_ms=_ms(limits.money_max_age_s),
+        maintenance=Decimal(str(config.sweep.maintenance)),
+        taker_fee=Decimal(str(config.sweep.taker_fee)),
         symbols=frozenset(ASSETS.values()) & {account.symbol for account in config.venue.accounts},
         environment=config.venue.environment,
     )

@@ -16,7 +16,10 @@ from hedgelock_actors.domain.limits import (
     GateContext,
     Intent,
     Limits,
+    OpenOrder,
+    RecentOrder,
     Refused,
+    TradeBudget,
     Working,
     approve,
     working_of,
@@ -42,6 +45,15 @@ def buy(qty: str = "1", price: str | None = "60060") -> OrderRequest:
 def intents(**changes: object) -> GateContext:
     plain = Intent(side=Side.SELL, qty=D(100))
     return gate(("intent-1", replace(plain, **changes)))  # type: ignore[arg-type]
+
+
+def sent(intent_id: str, price: str | None = "59940", age_ms: int = 999, side: Side = Side.SELL) -> RecentOrder:
+    at = None if price is None else D(price)
+    return RecentOrder(intent_id=intent_id, side=side, price=at, qty=D(1), sent_ms=NOW - age_ms)
+
+
+def resting(side: Side, price: str | None, link: str = "hl-resting") -> OpenOrder:
+    return OpenOrder(order_link_id=link, side=side, price=None if price is None else D(price), qty=D(1))
 
 
 def mode(which: TradingMode, epoch: int = 0) -> TradingState:
@@ -85,6 +97,25 @@ CASES: dict[RefusalCode, tuple[OrderRequest, GateContext, Limits]] = {
     C.OPEN_ORDERS: (request(), gate(working=Working(count=20)), LIMITS),
     C.ORDERS_PER_SECOND: (request(), gate(recent_order_ms=(NOW - 999,) * 10), LIMITS),
     C.ORDERS_PER_MINUTE: (request(), gate(recent_order_ms=(NOW - 59_999,) * 20), LIMITS),
+    C.NOTIONAL_PER_MINUTE: (request(), gate(notional_last_minute_usdt=D(9_940_001)), LIMITS),
+    C.QUOTE_AHEAD: (request(), gate(quote=quote(ts_ms=NOW + 5_001)), LIMITS),
+    C.AWAY_FROM_TARGET: (request("1"), gate(position_qty=SHORT, target_short_qty=D("5.5")), LIMITS),
+    C.REPEATED_ORDER: (request(), gate(recent_orders=(sent("intent-2"),)), LIMITS),
+    C.BELOW_MIN_ORDER_QTY: (request("0.001"), gate(), replace(LIMITS, min_order_qty=D("0.002"))),
+    C.SELF_TRADE: (request(price="59940"), gate(open_orders=(resting(Side.BUY, "59940"),)), LIMITS),
+    C.LIQUIDATION_DISTANCE: (
+        request("1"), gate(position_qty=SHORT, liquidation_price=D(63_500), money_ms=NOW), LIMITS
+    ),
+    C.TRADE_ORDER_QTY: (request("1.001"), gate(trade=TradeBudget()), LIMITS),
+    C.TRADE_DAILY_QTY: (request("1"), gate(trade=TradeBudget(traded_today_qty=D("9.001"))), LIMITS),
+    C.MONEY_STALE: (request(), gate(available_usdt=D(10**6), money_ms=NOW - 120_001), LIMITS),
+    C.MARGIN: (
+        request("1"), gate(available_usdt=D(11_999), money_ms=NOW, working=Working(sell_qty=D(1), count=1)),
+        replace(LIMITS, min_liquidation_distance=D("0.0001")),
+    ),
+    C.FUNDING_COST: (request(), gate(funding_rate=-0.0031), LIMITS),
+    C.DAILY_LOSS: (request(), gate(realised_today_usdt=D(-500_000)), LIMITS),
+    C.DAILY_FEES: (request(), gate(fees_today_usdt=D(10_000)), LIMITS),
 }  # fmt: skip
 
 
@@ -155,6 +186,13 @@ def test_an_approval_cannot_be_changed_copied_or_carried_away() -> None:
         (buy("1"), gate(BUYING, position_qty=SHORT, working=Working(buy_qty=D(4)))),
         (request(price=None), gate()),
         (buy(price=None), gate(BUYING, position_qty=SHORT)),
+        (request(), gate(notional_last_minute_usdt=D(9_940_000))),
+        (request(), gate(quote=quote(ts_ms=NOW + 5_000))),
+        (request("1"), gate(trade=TradeBudget(traded_today_qty=D(9)))),
+        (request(), gate(funding_rate=-0.003)),
+        (request(), gate(realised_today_usdt=D("-499999.99"), fees_today_usdt=D("9999.99"))),
+        (request(), gate(available_usdt=D(6_000), money_ms=NOW - 120_000)),
+        (request("0.001"), gate()),
     ],
 )
 def test_a_limit_may_be_reached_and_not_passed(made: OrderRequest, ctx: GateContext) -> None:
@@ -214,10 +252,138 @@ def test_the_limits_are_the_same_for_a_long_left_by_somebody() -> None:
 
 
 def test_critical_has_a_budget_of_its_own() -> None:
-    sent = (NOW - 2_000,) * 20
-    assert code_of(request(), gate(recent_order_ms=sent)) is C.ORDERS_PER_MINUTE
-    assert code_of(request(), gate(recent_order_ms=sent, level=RiskLevel.CRITICAL)) is None
-    assert code_of(request(), gate(recent_order_ms=sent * 2, level=RiskLevel.CRITICAL)) is C.ORDERS_PER_MINUTE
+    twenty = (NOW - 2_000,) * 20
+    assert code_of(request(), gate(recent_order_ms=twenty)) is C.ORDERS_PER_MINUTE
+    assert code_of(request(), gate(recent_order_ms=twenty, level=RiskLevel.CRITICAL)) is None
+    assert code_of(request(), gate(recent_order_ms=twenty * 2, level=RiskLevel.CRITICAL)) is C.ORDERS_PER_MINUTE
+    spent = gate(notional_last_minute_usdt=D(10_000_000))
+    assert code_of(request(), spent) is C.NOTIONAL_PER_MINUTE
+    assert code_of(request(), replace(spent, level=RiskLevel.CRITICAL)) is None
+    spent = replace(spent, level=RiskLevel.CRITICAL, notional_last_minute_usdt=D(20_000_000))
+    assert code_of(request(), spent) is C.NOTIONAL_PER_MINUTE
+
+
+# ---------------------------------------------------------------- towards the target
+
+
+def test_an_order_may_bring_the_short_to_its_target_and_less_than_a_lot_beyond() -> None:
+    ctx = gate(position_qty=D("-4.0004"), target_short_qty=D(5))
+    assert code_of(request("1"), ctx) is None
+    assert code_of(request("1.001"), ctx) is C.AWAY_FROM_TARGET
+    assert code_of(request("1"), replace(ctx, working=Working(sell_qty=D(1)))) is C.AWAY_FROM_TARGET
+
+
+def test_a_short_at_or_above_its_target_is_not_raised_at_all() -> None:
+    for target in ("5", "4.9999"):
+        assert code_of(request("0.001"), gate(position_qty=SHORT, target_short_qty=D(target))) is C.AWAY_FROM_TARGET
+
+
+def test_a_buy_brings_the_short_down_to_its_target_and_no_further() -> None:
+    ctx = gate(BUYING, position_qty=SHORT, target_short_qty=D(4))
+    assert code_of(buy("1"), ctx) is None
+    assert code_of(buy("1.001"), ctx) is C.AWAY_FROM_TARGET
+    assert code_of(buy("1"), replace(ctx, working=Working(buy_qty=D("0.001"), count=1))) is C.AWAY_FROM_TARGET
+
+
+def test_a_resend_towards_the_target_is_counted_once() -> None:
+    known = ("intent-1", Intent(side=Side.SELL, qty=D(1), committed_qty=D(1), attempts=frozenset({0})))
+    ctx = gate(known, target_short_qty=D(1), working=Working(sell_qty=D(1), count=1), resend=True)
+    assert code_of(request("1"), ctx) is None
+    assert code_of(request("1"), replace(ctx, target_short_qty=D("0.5"))) is C.AWAY_FROM_TARGET
+
+
+def test_trades_and_realised_profit_are_beside_the_target() -> None:
+    ctx = gate(position_qty=SHORT, target_short_qty=D(5))
+    assert code_of(request("1"), replace(ctx, trade=TradeBudget())) is None
+    assert code_of(request("1"), replace(ctx, target_short_qty=None)) is None
+
+
+# ---------------------------------------------------------------- the same order from elsewhere, and our own orders
+
+
+@pytest.mark.parametrize(
+    ("recent", "code"),
+    [
+        (sent("intent-2"), C.REPEATED_ORDER),
+        (sent("intent-2", age_ms=1_000), None),
+        (sent("intent-1"), None),
+        (sent("intent-2", price="59940.1"), None),
+        (sent("intent-2", side=Side.BUY), None),
+    ],
+)
+def test_the_very_same_order_of_another_intent_is_refused_for_a_moment(
+    recent: RecentOrder, code: RefusalCode | None
+) -> None:
+    assert code_of(request(), gate(recent_orders=(recent,))) is code
+
+
+def test_sending_an_order_again_is_not_repeating_it() -> None:
+    known = ("intent-1", Intent(side=Side.SELL, qty=D(1), committed_qty=D(1), attempts=frozenset({0})))
+    assert code_of(request(), gate(known, recent_orders=(sent("intent-2"),), resend=True)) is None
+
+
+@pytest.mark.parametrize(
+    ("made", "other", "crosses"),
+    [
+        (request(price="59940"), resting(Side.BUY, "59940"), True),
+        (request(price="59940.1"), resting(Side.BUY, "59940"), False),
+        (request(price=None), resting(Side.BUY, "1"), True),
+        (request(), resting(Side.BUY, None), True),
+        (request(), resting(Side.SELL, "59940"), False),
+        (request(), resting(Side.BUY, "60000", request().order_link_id), False),
+        (buy(price="60060"), resting(Side.SELL, "60060"), True),
+        (buy(price="60060"), resting(Side.SELL, "60060.1"), False),
+    ],
+)
+def test_no_order_trades_with_our_own(made: OrderRequest, other: OpenOrder, crosses: bool) -> None:
+    ctx = gate(BUYING if made.side is Side.BUY else ("intent-1", Intent(side=Side.SELL, qty=D(100))),
+               position_qty=SHORT, open_orders=(other,))  # fmt: skip
+    assert code_of(made, ctx) is (C.SELF_TRADE if crosses else None)
+
+
+# ---------------------------------------------------------------- what nothing may be opened for
+
+
+def test_a_restriction_lets_the_hedge_shrink_and_says_itself() -> None:
+    why = ("foreign activity", "maintenance at 12:00")
+    found = approve(request(), gate(restrictions=why), LIMITS)
+    assert isinstance(found, Refused)
+    assert (found.code, found.detail) == (C.REDUCE_ONLY, "reduce-only: foreign activity; maintenance at 12:00")
+    assert code_of(buy(), gate(BUYING, position_qty=SHORT, restrictions=why)) is None
+
+
+# ---------------------------------------------------------------- the short's own liquidation
+
+
+def test_an_order_may_not_bring_the_short_s_liquidation_near() -> None:
+    """By the formula: h P k = E + h F at liquidation, with k = 1 + 0.005 + 0.00055 and F = 60000."""
+    k = D("1.00555")
+    ctx = gate(position_qty=SHORT, money_ms=NOW, liquidation_price=D(66_000))
+    equity = D(5) * (D(66_000) * k - D(60_000))
+    for qty, near in ((D("4.5"), False), (D("4.51"), True)):
+        after = D(5) + qty
+        price = (equity + after * D(60_000)) / (after * k)
+        assert (price / D(60_000) - 1 < D("0.05")) is near, "the case is on the side it claims"
+        assert code_of(request(str(qty)), ctx) is (C.LIQUIDATION_DISTANCE if near else None)
+    assert code_of(buy(), replace(ctx, intents=gate(BUYING).intents, liquidation_price=D(60_500))) is None
+
+
+def test_without_a_short_the_free_margin_is_the_equity_behind_it() -> None:
+    ctx = gate(available_usdt=D(3_349), money_ms=NOW, target_short_qty=D(1))
+    assert code_of(request("1"), ctx) is C.LIQUIDATION_DISTANCE
+    assert code_of(request("1"), replace(ctx, available_usdt=D(3_350))) is None
+
+
+def test_a_venue_that_names_no_liquidation_price_sees_none_and_old_word_is_no_word() -> None:
+    assert code_of(request(), gate(position_qty=SHORT, available_usdt=D(9_000), money_ms=NOW)) is None
+    old = gate(position_qty=SHORT, liquidation_price=D(60_500), money_ms=NOW - 120_001, target_short_qty=D(9))
+    assert code_of(request(), old) is None
+    assert code_of(request(), replace(old, money_ms=NOW)) is C.LIQUIDATION_DISTANCE
+
+
+def test_selling_a_long_has_no_liquidation_to_fear() -> None:
+    ctx = gate(position_qty=D(2), money_ms=NOW, available_usdt=D(0))
+    assert code_of(request("1", reduce_only=True), ctx) is None
 
 
 # ---------------------------------------------------------------- the same order again
@@ -257,7 +423,14 @@ def test_working_orders_are_summed_by_side_with_fills_that_are_not_in_the_positi
 
 @pytest.mark.parametrize(
     "bad",
-    [{"max_order_qty": D(0)}, {"orders_per_minute": 0}, {"price_band_bps": D(-1)}, {"critical_orders_per_minute": 19}],
+    [
+        {"max_order_qty": D(0)},
+        {"orders_per_minute": 0},
+        {"price_band_bps": D(-1)},
+        {"critical_orders_per_minute": 19},
+        {"critical_notional_per_minute_usdt": D(1)},
+        {"max_funding_cost": 0.0},
+    ],
 )
 def test_limits_that_limit_nothing_are_refused(bad: dict[str, object]) -> None:
     with pytest.raises(InvalidInput):
