@@ -19,6 +19,12 @@ def series_of(found: ExecutionQuality) -> dict[str, int]:
     return {one.strategy: n for n, one in enumerate(found.strategies)}
 
 
+def rows_of(found: ExecutionQuality) -> list[Quality]:
+    """Strategies, each followed by its variants, then everything."""
+    ordered = sorted([*found.strategies, *found.variants], key=lambda one: (one.strategy, one.variant))
+    return [*ordered, found.overall]
+
+
 def shortfall_plot(found: ExecutionQuality) -> str:
     """How many intents cost how much, in bps of the decided value, stacked by strategy."""
     values = sorted(float(one.shortfall.bps) for one in found.judged)
@@ -91,7 +97,7 @@ def fees_plot(found: ExecutionQuality) -> str:
 
 def fill_plot(found: ExecutionQuality) -> str:
     """Share of the decided quantity that filled, per strategy and variant."""
-    rows = [*found.strategies, *found.variants]
+    rows = [row for row in rows_of(found) if row is not found.overall]
     if not rows:
         return ""
     plot, ticks = Plot.over((0.0, float(len(rows))), [0.0, 1.0], "fill rates")
@@ -99,8 +105,9 @@ def fill_plot(found: ExecutionQuality) -> str:
     plot.x_axis([(n + 0.5, _name(one)) for n, one in enumerate(rows)], "strategy and variant")
     for n, one in enumerate(rows):
         tip = f"{_name(one)}: {one.fill_rate:.4f} of {one.intents} intents"
-        plot.bar((n + 0.22, n + 0.78), (0.0, min(1.0, one.fill_rate)), series_of(found)[one.strategy], tip)
-        plot.note(n + 0.5, max(0.03, min(1.0, one.fill_rate) - 0.08), f"{one.fill_rate:.2%}")
+        height, kind = min(1.0, one.fill_rate), "variant" if one.variant else ""
+        plot.bar((n + 0.18, n + 0.82), (0.0, height), series_of(found)[one.strategy], tip, kind)
+        plot.note(n + 0.5, max(0.12, height), f"{one.fill_rate:.2%}")
     return plot.svg()
 
 

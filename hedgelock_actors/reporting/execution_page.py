@@ -32,7 +32,7 @@ def render_page(found: ExecutionQuality, comparisons: Sequence[Comparison], fact
         cards=_cards(found.overall),
         legend=_legend(found),
         plots="".join(_plots(found)),
-        table=_table([*found.strategies, *found.variants, found.overall]),
+        table=_table(charts.rows_of(found)),
         markouts=_markout_table(found),
         experiments=_experiments(comparisons),
     )
@@ -96,7 +96,7 @@ def _plots(found: ExecutionQuality) -> list[str]:
 
 HEADS = (
     "strategy", "targets", "filled", "intents", "orders", "retries", "quantity filled", "traded USDT", "fees USDT",
-    "shortfall USDT", "shortfall bps", "slippage bps", "maker", "fill p50 ms", "fill p99 ms",
+    "shortfall USDT", "shortfall bps", "slippage bps", "maker", "fill ms p50 / p99",
 )  # fmt: skip
 
 
@@ -120,15 +120,14 @@ def _row(one: Quality) -> str:
         f"{one.shortfall_bps:.2f}",
         _opt(one.slippage_bps, "{:.2f}"),
         _opt(one.maker_share, "{:.1%}"),
-        _opt(one.fill_ms_p50, "{:,.0f}"),
-        _opt(one.fill_ms_p99, "{:,.0f}"),
+        _opt(one.fill_ms_p50, "{:,.0f}") + " / " + _opt(one.fill_ms_p99, "{:,.0f}"),
     ]
     kind = "sum" if one.strategy == "all" else "variant" if one.variant else "strategy"
     return f'<tr class="{kind}"><th>{escape(name)}</th>' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
 
 
 def _markout_table(found: ExecutionQuality) -> str:
-    rows = [one for one in (*found.strategies, *found.variants, found.overall) if one.markouts]
+    rows = [one for one in charts.rows_of(found) if one.markouts]
     if not rows:
         return "<p class=none>No markouts yet: they are taken 60 s after a fill.</p>"
     horizons = sorted({point.horizon_ms for one in rows for point in one.markouts})
@@ -186,7 +185,7 @@ STYLE = """
 --zero:#5c6975;--c0:#60a5fa;--c1:#fbbf24;--c2:#34d399;--c3:#c084fc;--c4:#f87171;--c5:#cbd5e1}}
 *{box-sizing:border-box}body{margin:0;background:var(--bg);color:var(--ink);
 font:15px/1.45 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",sans-serif;font-variant-numeric:tabular-nums}
-main{max-width:1240px;margin:0 auto;padding:28px 22px 60px}h1{margin:0;font-size:26px}
+main{max-width:1280px;margin:0 auto;padding:28px 22px 60px}h1{margin:0;font-size:26px}
 h2{margin:34px 0 10px;font-size:18px}.about{color:var(--dim);margin:4px 0 22px}
 .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(250px,1fr));gap:12px}
 .card,figure,.panel{background:var(--panel);border:1px solid var(--rule);border-radius:10px}
@@ -197,14 +196,14 @@ figure{margin:0;padding:14px 14px 8px}figcaption{color:var(--dim);font-size:13px
 figcaption b{color:var(--ink);font-size:15px;margin-right:6px}svg{width:100%;height:auto;display:block}
 .legend{display:flex;gap:18px;margin:0 0 12px;flex-wrap:wrap}.legend span{display:flex;align-items:center;gap:7px}
 .key{width:13px;height:13px;border-radius:3px;display:inline-block}.none{color:var(--dim);margin:12px 4px}
-text{fill:var(--dim);font-size:12px}text.axis{font-size:12px}text.note{fill:var(--ink);font-size:12px}
+text{fill:var(--dim);font-size:12px}text.axis{font-size:12px}text.note{fill:var(--ink)}text.inbar{fill:var(--panel);font-weight:600}
 line.grid{stroke:var(--rule)}line.zero{stroke:var(--zero)}line.mark{stroke:currentColor;stroke-dasharray:4 3}
 .line{fill:none;stroke:currentColor;stroke-width:2;stroke-linejoin:round}.dot{fill:currentColor}
-.band{fill:currentColor;opacity:.16}.bar{fill:currentColor;opacity:.82}
+.band{fill:currentColor;opacity:.16}.bar{fill:currentColor;opacity:.88}.bar.variant{opacity:.6}
 .s0{color:var(--c0)}.s1{color:var(--c1)}.s2{color:var(--c2)}.s3{color:var(--c3)}.s4{color:var(--c4)}.s5{color:var(--c5)}
 .key{background:currentColor}
 .panel{overflow-x:auto;padding:4px 6px}table{border-collapse:collapse;width:100%;font-size:13.5px}
-table.narrow{width:auto}th,td{padding:7px 10px;text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap}
+table.narrow{width:auto}th,td{padding:7px 8px;text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap}
 th:first-child{text-align:left}thead th{color:var(--dim);font-weight:600;white-space:normal;vertical-align:bottom}
 tbody tr:last-child>*{border-bottom:0}tbody th{font-weight:600}tr.variant th{font-weight:400;padding-left:24px}
 tr.sum>*{font-weight:650;border-top:2px solid var(--rule)}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from html import escape
 
 WIDTH, HEIGHT = 640, 300
-LEFT, RIGHT, TOP, BOTTOM = 62, 16, 14, 42
+LEFT, RIGHT, TOP, BOTTOM = 62, 16, 22, 42
 SERIES = 6
 Point = tuple[float, float]
 
@@ -96,18 +96,17 @@ class Plot:
         path = " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in [*low, *reversed(high)])
         self.parts.append(f'<polygon class="band {_series(series)}" points="{path}"/>')
 
-    def bar(self, x: tuple[float, float], y: tuple[float, float], series: int, tip: str) -> None:
+    def bar(self, x: tuple[float, float], y: tuple[float, float], series: int, tip: str, kind: str = "") -> None:
         """A rectangle between two x and two y, with a text that shows under the pointer."""
         left, right = sorted((self.x(x[0]), self.x(x[1])))
         top, bottom = sorted((self.y(y[0]), self.y(y[1])))
-        self.parts.append(
-            f'<rect class="bar {_series(series)}" x="{left:.1f}" y="{top:.1f}" width="{max(0.5, right - left):.1f}" '
-            f'height="{bottom - top:.1f}"><title>{escape(tip)}</title></rect>'
-        )
+        size = f'width="{max(0.5, right - left):.1f}" height="{bottom - top:.1f}"'
+        place = f'class="bar {_series(series)} {kind}" x="{left:.1f}" y="{top:.1f}"'
+        self.parts.append(f"<rect {place} {size}><title>{escape(tip)}</title></rect>")
 
-    def note(self, x: float, y: float, text: str, anchor: str = "middle") -> None:
-        """A text at a place of the plot."""
-        self.parts.append(_text(self.x(x), self.y(y), text, anchor, "note"))
+    def note(self, x: float, y: float, text: str) -> None:
+        """A text just below a place of the plot, as the end of a bar."""
+        self.parts.append(_text(self.x(x), self.y(y) + 16, text, "middle", "inbar"))
 
     def mark(self, x: float, text: str, series: int) -> None:
         """A dashed vertical line with a text."""
@@ -115,7 +114,7 @@ class Plot:
         self.parts.append(
             f'<line class="mark {_series(series)}" x1="{at:.1f}" x2="{at:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
         )
-        self.parts.append(_text(at + 4, TOP + 10, text, "start", "note"))
+        self.parts.append(_text(at, TOP - 7, text, "middle", "note"))
 
     def svg(self) -> str:
         """The whole plot."""
