@@ -5,7 +5,7 @@ Basis points are of the mid. Times are ms of venue time. Shares are ratios.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 
@@ -56,6 +56,10 @@ class AggressivePolicy:
         if self.limit_attempts + self.market_attempts < 1:
             raise _wrong("aggressive.limit_attempts", "at least one attempt is needed, limit or market")
         _least("aggressive.pause_ms", self.pause_ms, 1)
+
+    def limits_only(self) -> AggressivePolicy:
+        """The same without market orders."""
+        return replace(self, limit_attempts=max(1, self.limit_attempts), market_attempts=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,15 @@ from dataclasses import replace
 from hedgelock_actors.domain.errors import InvalidInput
 from hedgelock_actors.domain.execution_policy import ExecutionPolicy
 from hedgelock_actors.execution.aggressive import Aggressive
+from hedgelock_actors.execution.iceberg import Iceberg
+from hedgelock_actors.execution.limit_chase import LimitChase
 from hedgelock_actors.execution.machine import Machine, Tactic
 from hedgelock_actors.execution.market import Market
+from hedgelock_actors.execution.passive import Passive
+from hedgelock_actors.execution.resting import Resting
 from hedgelock_actors.execution.selection import Choice
 from hedgelock_actors.execution.strategy import Goal, Mode, Settings, Strategy
+from hedgelock_actors.execution.twap import Twap
 
 
 def build(choice: Choice, goal: Goal, settings: Settings) -> Strategy:
@@ -24,9 +29,19 @@ def build(choice: Choice, goal: Goal, settings: Settings) -> Strategy:
 
 def _tactic(mode: Mode, goal: Goal, policy: ExecutionPolicy) -> Tactic:
     match mode:
+        case Mode.AGGRESSIVE:
+            return Aggressive(policy.aggressive, goal.misses)
+        case Mode.PASSIVE:
+            return Passive(policy)
+        case Mode.TWAP:
+            return Twap(policy)
+        case Mode.ICEBERG:
+            return Iceberg(policy)
+        case Mode.LIMIT_CHASE:
+            return LimitChase(policy, reduce=goal.reduce_only)
         case Mode.MARKET:
             return Market(policy.market)
-        case Mode.RESTING if goal.limit_price is None:
-            raise InvalidInput("goal.limit_price", "a resting order needs the price at which it waits")
-        case _:
-            return Aggressive(policy.aggressive, goal.misses)
+        case Mode.RESTING:
+            if goal.limit_price is None:
+                raise InvalidInput("goal.limit_price", "a resting order needs the price at which it waits")
+            return Resting(policy.resting, goal.limit_price)

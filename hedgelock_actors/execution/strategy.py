@@ -133,7 +133,11 @@ class FillSeen:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Our own limits stopped this order (or amendment): nothing was sent."""
+    """Our own limits stopped this order (or amendment): nothing was sent.
+
+    Of an order that `OrderSeen` told of before, only an amendment can be refused: the order stays what it was. Another
+    one is over for good, and its id is not used again.
+    """
 
     now_ms: int
     order_link_id: str

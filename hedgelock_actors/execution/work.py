@@ -8,7 +8,7 @@ from decimal import Decimal
 from hedgelock_actors.domain.errors import InvariantBroken
 from hedgelock_actors.domain.gap import order_qty
 from hedgelock_actors.domain.loan import RiskLevel
-from hedgelock_actors.domain.money import ZERO, round_price
+from hedgelock_actors.domain.money import ZERO, round_price, round_to_step
 from hedgelock_actors.domain.order import (
     OrderRequest,
     OrderState,
@@ -36,6 +36,7 @@ from hedgelock_actors.execution.strategy import (
     Refused,
     SetTimer,
     Settings,
+    TimerFired,
 )
 
 MARGIN_CODES = frozenset({"110004", "110007", "110012"})
@@ -111,12 +112,14 @@ class Work:
         self.fills: dict[tuple[str, str], Execution] = {}
         self.refusals = 0
         """In a row."""
+        self._refused_attempt = -1
         self.refusal = ""
         self.hold_until_ms = 0
         """Our limits stopped an order: nothing is asked for until then."""
         self.no_margin = ""
         self._book: Book | None = None
         self._actions: list[Action] = []
+        self._timers: dict[str, int] = {}
 
     # ------------------------------------------------------------ what is known
 
@@ -162,6 +165,13 @@ class Work:
         """Orders that our own limits let pass."""
         return sum(1 for own in self.orders.values() if not own.refused)
 
+    @property
+    def least_qty(self) -> Decimal:
+        """The least that the venue takes, on its grid."""
+        instrument = self.settings.instrument
+        by_value = instrument.min_notional / self.book.quote.mark if self.selling else ZERO
+        return round_to_step(max(instrument.min_qty, by_value), instrument.qty_step, "up")
+
     def is_crumb(self, qty: Decimal) -> bool:
         """Below what the venue takes."""
         instrument = self.settings.instrument
@@ -186,6 +196,8 @@ class Work:
                 self._refused(event)
             case LevelChanged(level=level):
                 self.level = level
+            case TimerFired(name=name):
+                self._timers.pop(name, None)
             case _:
                 pass
 
@@ -194,7 +206,8 @@ class Work:
         if own is None:
             return
         own.state = order
-        self.refusals = 0
+        if order.request.attempt > self._refused_attempt:
+            self.refusals = 0
         if order.refusal is not None and order.refusal.code in MARGIN_CODES and order.status is OrderStatus.REJECTED:
             self.no_margin = f"{order.refusal.code}: {order.refusal.text}"
 
@@ -207,16 +220,18 @@ class Work:
 
     def _refused(self, event: Refused) -> None:
         own = self.orders.get(event.order_link_id)
-        if own is None or own.closed:
+        if own is None or own.refused:
             return
+        if own.state is not None:
+            # An amendment (or another send of an order that is known of): the order stays what it was.
+            own.asked_price = None
+            return
+        own.refused = True
         self.refusals += 1
+        self._refused_attempt = max(self._refused_attempt, own.request.attempt)
         self.refusal = f"{event.code}: {event.detail}"
         self.hold_until_ms = self.now_ms + self.settings.policy.refusal_pause_ms
         self.timer("hold", self.hold_until_ms)
-        if own.state is None:
-            own.refused = True
-        else:
-            own.asked_price = None
 
     # ------------------------------------------------------------ asking
 
@@ -266,7 +281,9 @@ class Work:
 
     def timer(self, name: str, at_ms: int) -> None:
         """Be woken at a time."""
-        self._actions.append(SetTimer(name, at_ms))
+        if self._timers.get(name) != at_ms:
+            self._timers[name] = at_ms
+            self._actions.append(SetTimer(name, at_ms))
 
     def actions(self) -> list[Action]:
         """What was asked for since the last call."""
@@ -280,15 +297,17 @@ class Work:
     def no_worse(self, price: Decimal) -> Decimal:
         """The price, or the goal's own bound on it when that is better; on the venue's grid."""
         bound = self.goal.limit_price
-        if bound is None or not self.worse(price, bound):
-            return price
-        return round_price(bound, self.settings.instrument.tick_size, "up" if self.selling else "down")
+        return price if bound is None or not self.worse(price, bound) else self.on_grid(bound)
+
+    def on_grid(self, price: Decimal) -> Decimal:
+        """A price that the venue takes, never a worse one."""
+        return round_price(price, self.settings.instrument.tick_size, "up" if self.selling else "down")
 
     def _no_worse(self, price: Decimal | None) -> Decimal | None:
         if price is not None:
             return self.no_worse(price)
         bound = self.goal.limit_price
-        return None if bound is None else self.no_worse(bound)
+        return None if bound is None else self.on_grid(bound)
 
     def _carried(self, qty: Decimal, price: Decimal | None) -> Decimal:
         instrument, quote = self.settings.instrument, self.book.quote
