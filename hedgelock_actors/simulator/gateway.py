@@ -27,6 +27,7 @@ from hedgelock_actors.simulator.rate_limit import AccountLimiter, AddressLimiter
 from hedgelock_actors.simulator.ws_hub import Hub
 
 _ARRIVALS_MAX = 200_000
+_PUBLISHED_MAX = 200_000
 Logged = PlaceOrder | AmendOrder | CancelOrder | CancelAll
 
 
@@ -36,9 +37,12 @@ class ArrivalLog:
     def __init__(self) -> None:
         self._rows: deque[dict[str, object]] = deque(maxlen=_ARRIVALS_MAX)
 
-    def record(self, ts_ms: int, uid: str, via: str, op: str, command: object, outcome: Ack | AckItem) -> None:
-        """Note one request and what was answered."""
+    def record(
+        self, ts_ms: int, uid: str, via: str, op: str, command: object, outcome: Ack | AckItem, monotonic_ns: int = 0
+    ) -> None:
+        """Note one request and what was answered; `monotonic_ns`: CLOCK_MONOTONIC when it was read, 0 unknown."""
         row: dict[str, object] = {"ts_ms": ts_ms, "uid": uid, "via": via, "op": op, "retCode": outcome.ret_code}
+        row["monotonic_ns"] = monotonic_ns
         for name in ("symbol", "side", "order_type", "qty", "price", "time_in_force", "reduce_only", "order_link_id"):
             value = getattr(command, name, None)
             row[name] = value if value is None or isinstance(value, str | bool) else str(value)
@@ -66,6 +70,8 @@ class Gateway:
     dcp: DisconnectProtection
     limits: AccountLimiter = field(default_factory=AccountLimiter)
     arrivals: ArrivalLog = field(default_factory=ArrivalLog)
+    published: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_PUBLISHED_MAX))
+    """(venue ms, CLOCK_MONOTONIC ns) of the newest price steps, when their frames were about to be queued."""
     system_status: list[dict[str, object]] = field(default_factory=list)
     counters: dict[str, int] = field(default_factory=dict)
     symbols: tuple[str, ...] = ()

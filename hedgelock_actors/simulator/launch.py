@@ -28,7 +28,7 @@ from hedgelock_actors.simulator.instruments import INSTRUMENTS
 from hedgelock_actors.simulator.pacing import Pacing
 from hedgelock_actors.simulator.price_files import read_bars, read_funding, read_scenario
 from hedgelock_actors.simulator.prices import BarPath, RandomWalk
-from hedgelock_actors.simulator.rate_limit import AddressLimiter, Quota
+from hedgelock_actors.simulator.rate_limit import AccountLimiter, AddressLimiter, Quota
 from hedgelock_actors.simulator.server import ExchangeServer
 from hedgelock_actors.simulator.ws_hub import Hub
 
@@ -52,7 +52,8 @@ class ExchangeOptions:
     a flexible USDT loan of ltv × haircut × collateral × first price against `collateral` BTC, and reserve × debt
     USDT of margin.
     `uid_base` None draws uids and keys at random; else uids count up from it and keys follow from `seed`.
-    `ip_limit`: requests per 5 s and address, 0 = no limit. `latency_ms`: venue ms a request takes, and wall ms a
+    `ip_limit`: requests per 5 s and address, 0 = no limit. `order_limit`: order requests per second, account and
+    endpoint, None = the published ones. `latency_ms`: venue ms a request takes, and wall ms a
     socket waits.
     """
 
@@ -74,6 +75,7 @@ class ExchangeOptions:
     uid_base: int | None = None
     latency_ms: int = 3
     ip_limit: int = 600
+    order_limit: int | None = None
     pace_timeout_s: float = 120.0
     die_with_parent: bool = False
 
@@ -210,6 +212,7 @@ def build(options: ExchangeOptions) -> Launched:
         hub=Hub(pacing),
         keys=keys,
         addresses=AddressLimiter(Quota(options.ip_limit, _IP_WINDOW_MS), _IP_BAN_MS),
+        limits=AccountLimiter(options.order_limit),
         latency_s=0.0 if speed is None else max(0, options.latency_ms) / 1000,
         rng=random.Random(options.seed),
         faults=ServerFaults(),

@@ -119,6 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--uid-base", type=int)
     parser.add_argument("--latency-ms", type=int, default=defaults.latency_ms)
     parser.add_argument("--ip-limit", type=int, default=defaults.ip_limit, help="requests per 5 s; 0 = none")
+    parser.add_argument("--order-limit", type=int, help="order requests per s, account and endpoint [as published]")
     parser.add_argument("--pace-timeout-s", type=float, default=defaults.pace_timeout_s)
     parser.add_argument("--die-with-parent", action="store_true")
     return parser

@@ -1,5 +1,6 @@
 """Order requests from the wire, REST and trade socket alike, into engine commands and back."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
@@ -90,9 +91,9 @@ async def single(call: Call, parse: Callable[[Call], Command], op: str) -> Answe
     if "amount" in call.args:
         raise Refusal(PARAMETER_ERROR, "params error: unexpected amount")
     command = parse(call)
-    received_ms = call.gateway.driver.catch_up()
+    received_ns, received_ms = time.monotonic_ns(), call.gateway.driver.catch_up()
     ack = await call.gateway.command(call.uid, command)
-    call.gateway.arrivals.record(received_ms, call.uid, call.via, op, command, ack)
+    call.gateway.arrivals.record(received_ms, call.uid, call.via, op, command, ack, received_ns)
     return from_ack(ack)
 
 

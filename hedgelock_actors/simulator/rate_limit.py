@@ -109,9 +109,13 @@ def quota_of(path: str, category: str) -> Quota:
 
 
 class AccountLimiter:
-    """Quotas per account, endpoint and category. A batch spends one unit for each order in it."""
+    """Quotas per account, endpoint and category. A batch spends one unit for each order in it.
 
-    def __init__(self) -> None:
+    `orders_per_second` replaces the published quotas of all order endpoints.
+    """
+
+    def __init__(self, orders_per_second: int | None = None) -> None:
+        self._orders = None if orders_per_second is None else Quota(orders_per_second)
         self._windows: dict[tuple[str, str, str], RollingWindow] = {}
 
     def take(self, uid: str, path: str, category: str, now_ms: int) -> Verdict:
@@ -120,7 +124,8 @@ class AccountLimiter:
         key = (uid, path, column)
         window = self._windows.get(key)
         if window is None:
-            window = self._windows[key] = RollingWindow(quota_of(path, column))
+            lifted = self._orders if path.startswith("/v5/order/") else None
+            window = self._windows[key] = RollingWindow(lifted or quota_of(path, column))
         return window.take(now_ms)
 
     def clear(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from hedgelock_actors.simulator.api import Event
+from hedgelock_actors.simulator.api import Event, TickerChanged
 from hedgelock_actors.simulator.gateway import Gateway
 from hedgelock_actors.simulator.rest_dispatch import RestServer
 from hedgelock_actors.simulator.sim_endpoints import SimEndpoints
@@ -48,9 +48,12 @@ class ExchangeServer:
         """Push what the exchange did."""
         if self._public is None or self._private is None:
             return
+        began_ns = time.monotonic_ns()
         for event in events:
             if event.uid is None:
                 self._public.publish(event)
+                if isinstance(event.payload, TickerChanged):
+                    self.gateway.published.append((event.ts_ms, began_ns))
             else:
                 self._private.publish(event)
         self.gateway.dcp.check(self.gateway.exchange.now_ms)

@@ -64,6 +64,7 @@ class SimEndpoints:
         app.router.add_post("/sim/start", self.start)
         app.router.add_get("/sim/report", self.report)
         app.router.add_get("/sim/orders", self.orders)
+        app.router.add_get("/sim/published", self.published)
         app.router.add_post("/sim/fault", self.fault)
 
     async def start(self, request: web.Request) -> web.Response:
@@ -102,6 +103,10 @@ class SimEndpoints:
     async def orders(self, request: web.Request) -> web.Response:
         """Order requests in order of arrival, of one account or all."""
         return _json({"list": self._gateway.arrivals.of(request.query.get("uid"))})
+
+    async def published(self, request: web.Request) -> web.Response:
+        """Price steps, oldest first: [venue ms, CLOCK_MONOTONIC ns just before their frames were queued]."""
+        return _json({"list": list(self._gateway.published)})
 
     # ------------------------------------------------------------------ faults
 

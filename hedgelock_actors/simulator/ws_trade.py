@@ -127,6 +127,8 @@ class TradeSession(Session):
         requests = args.get("request")
         units = len(requests) if isinstance(requests, list) and requests else 1
         granted, verdict = self.gateway.spend(self.connection.uid, path, str(args.get("category", "")), units)
+        if not granted:
+            self.gateway.count("rate_limited")
         if units == 1 and not granted:
             raise Refusal(10006, "Too many visits. Exceeded the API Rate Limit.")
         return granted, verdict
