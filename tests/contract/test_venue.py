@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from hedgelock_actors.adapters.bybit.venue import OrderRules
 from hedgelock_actors.domain.order import Accepted, OrderStatus, OrderView, Rejected, Side, TimeInForce, Unknown
 from hedgelock_actors.domain.position import Execution, PositionFold
 from hedgelock_actors.ports.venue import PositionView, StreamLost, StreamRestored, VenueError, WalletView
@@ -26,6 +27,13 @@ def running() -> Iterator[Running]:
 @pytest.fixture
 async def world(running: Running) -> AsyncIterator[World]:
     async with world_on(running, TOPICS) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def by_rest(running: Running) -> AsyncIterator[World]:
+    """A world whose orders go by REST, as they do when the trade socket is down."""
+    async with world_on(running, TOPICS, rules=OrderRules(socket=False)) as opened:
         yield opened
 
 
@@ -123,26 +131,26 @@ async def test_f17_the_same_id_sent_twice_makes_one_order(world: World) -> None:
 
 
 @pytest.mark.parametrize("fault", ["10000", "10016", "timeout", "reset", "html"])
-async def test_f13_f18_an_unknown_outcome_is_settled_by_the_same_id(world: World, fault: str) -> None:
-    position = await world.venue.position(SYMBOL)
-    order = await world.order("0.01")
+async def test_f13_f18_an_unknown_outcome_is_settled_by_the_same_id(by_rest: World, fault: str) -> None:
+    position = await by_rest.venue.position(SYMBOL)
+    order = await by_rest.order("0.01")
     link = order.request.order_link_id
-    world.running.fault(kind="rest", fault=fault, path="/v5/order/create", count=1)
-    assert isinstance(await world.place(order), Unknown)
-    assert isinstance(await world.place(order), Accepted)
-    await world.heard(OrderView, lambda view: view.order_link_id == link and view.status is OrderStatus.FILLED)
-    after = await world.venue.position(SYMBOL)
+    by_rest.running.fault(kind="rest", fault=fault, path="/v5/order/create", count=1)
+    assert isinstance(await by_rest.place(order), Unknown)
+    assert isinstance(await by_rest.place(order), Accepted)
+    await by_rest.heard(OrderView, lambda view: view.order_link_id == link and view.status is OrderStatus.FILLED)
+    after = await by_rest.venue.position(SYMBOL)
     assert after.signed_qty - position.signed_qty == Decimal("-0.01")
 
 
 @pytest.mark.parametrize(("fault", "code"), [("10006", "10006"), ("10002", "10002")])
-async def test_refused_for_now_may_be_sent_again(world: World, fault: str, code: str) -> None:
-    order = await world.order("0.01")
-    world.running.fault(kind="rest", fault=fault, path="/v5/order/create", count=1)
-    refused = await world.venue.place(order)
+async def test_refused_for_now_may_be_sent_again(by_rest: World, fault: str, code: str) -> None:
+    order = await by_rest.order("0.01")
+    by_rest.running.fault(kind="rest", fault=fault, path="/v5/order/create", count=1)
+    refused = await by_rest.venue.place(order)
     assert isinstance(refused, Rejected)
     assert (refused.code, refused.retry) == (code, True)
-    assert isinstance(await world.place(order), Accepted)
+    assert isinstance(await by_rest.place(order), Accepted)
 
 
 async def test_a_refused_order_says_why(running: Running) -> None:

@@ -15,7 +15,7 @@ from hedgelock_actors.adapters.bybit.endpoints import Endpoints
 from hedgelock_actors.adapters.bybit.loans import BybitLoans
 from hedgelock_actors.adapters.bybit.secret import Credentials, Secret
 from hedgelock_actors.adapters.bybit.streams import Patience
-from hedgelock_actors.adapters.bybit.venue import BybitVenue
+from hedgelock_actors.adapters.bybit.venue import BybitVenue, OrderRules
 from hedgelock_actors.adapters.venue_clock.replay import ReplayClock
 from hedgelock_actors.domain.limits import Approved, GateContext, Intent, Limits, approve
 from hedgelock_actors.domain.market import Instrument, Quote
@@ -132,12 +132,14 @@ def keys(running: Running, number: int = 0) -> Credentials:
 
 
 @asynccontextmanager
-async def world_on(running: Running, topics: tuple[str, ...], number: int = 0) -> AsyncIterator[World]:
+async def world_on(
+    running: Running, topics: tuple[str, ...], number: int = 0, rules: OrderRules | None = None
+) -> AsyncIterator[World]:
     """The adapter on a running exchange, in real time."""
     clock = ReplayClock(running.rest, f"contract-{number}")
     await clock.start()
     endpoints, credentials = Endpoints.local(running.rest, running.ws), keys(running, number)
-    venue = BybitVenue(endpoints, credentials, "main", clock, patience=QUICK)
+    venue = BybitVenue(endpoints, credentials, "main", clock, patience=QUICK, rules=rules)
     loans = BybitLoans(endpoints, credentials, clock, "main")
     world = World(running, clock, venue, loans, await venue.instrument(SYMBOL))
     await venue.start(topics, world.hear)

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 import websocket
 from pybit._http_manager import generate_signature
+from pybit._websocket_stream import _WebSocketManager
+from pybit._websocket_trading import TRADE_WSS
 from pybit.unified_trading import WebSocket
 
 from hedgelock_actors.adapters.bybit.endpoints import Endpoints
@@ -25,6 +27,7 @@ _CONNECT_TIMEOUT_S = 15.0
 _CLOSE_TIMEOUT_S = 5.0
 # Frames that the reader may be ahead of the event loop before the connection is given up.
 _MAX_BEHIND = 20_000
+TRADE = "trade"
 # pybit counts down before it looks: n retries are n - 1 attempts.
 _ONE_ATTEMPT = 2
 
@@ -33,9 +36,13 @@ class ConnectionFailed(Exception):
     """No connection could be made; the message says why."""
 
 
+class LostInWrite(Exception):
+    """The line broke while a frame was being written: nobody knows whether it left us."""
+
+
 @dataclass(frozen=True, slots=True)
 class SocketSpec:
-    """What to connect to. `channel` is `linear` or `private`; `pace` joins lock-step under that name."""
+    """What to connect to. `channel` is `linear`, `private` or `trade`; `pace` joins lock-step under that name."""
 
     endpoints: Endpoints
     channel: str
@@ -65,17 +72,36 @@ class _Socket(WebSocket):  # type: ignore[misc]  # pybit has no type hints
     def connect(self) -> None:
         """Blocks until connected; raises what pybit's reader met, or _Abandoned soon after `abandoned` was set."""
         spec, keys = self._spec, self._spec.credentials
-        super().__init__(
-            channel_type=spec.channel,
-            testnet=spec.endpoints.testnet_hosts,
-            demo=spec.endpoints.demo_hosts,
-            api_key=keys.api_key if keys else None,
-            api_secret=keys.api_secret.reveal() if keys else None,
-            callback_function=self._on_text,
-            retries=_ONE_ATTEMPT,
-            restart_on_error=False,
-        )
+        options = {
+            "testnet": spec.endpoints.testnet_hosts,
+            "demo": spec.endpoints.demo_hosts,
+            "api_key": keys.api_key if keys else None,
+            "api_secret": keys.api_secret.reveal() if keys else None,
+            "retries": _ONE_ATTEMPT,
+            "restart_on_error": False,
+        }
+        if spec.channel == TRADE:
+            # pybit's own class for this socket matches answers by itself and loses some: its machinery is all we need.
+            _WebSocketManager.__init__(self, self._on_text, TRADE, **options)
+            self._connect(TRADE_WSS)
+        else:
+            super().__init__(channel_type=spec.channel, callback_function=self._on_text, **options)
         self._connected = True
+
+    def write(self, frame: bytes) -> bool:
+        """Hand a text frame to the kernel; False when there is no line, so that nothing has left us.
+
+        Raises:
+            LostInWrite: the line broke meanwhile.
+        """
+        core = self._core
+        if core is None or core.sock is None or not core.connected:
+            return False
+        try:
+            core.send(frame, websocket.ABNF.OPCODE_TEXT)
+        except (websocket.WebSocketException, OSError) as error:
+            raise LostInWrite(f"{type(error).__name__}: {error}") from error
+        return True
 
     def is_connected(self) -> bool:
         # pybit asks this every few milliseconds while it connects, for as long as the other side keeps it waiting.
@@ -193,6 +219,20 @@ class Connection:
             self._socket.ws.send(json.dumps(frame))
         except (websocket.WebSocketException, OSError) as error:
             self._post_lost(f"send failed: {type(error).__name__}")
+
+    def write(self, frame: bytes) -> bool:
+        """Write an encoded text frame at once, on the caller's thread; False when certainly nothing has left us.
+
+        Raises:
+            LostInWrite: the line broke while it was written.
+        """
+        if self._socket is None or not self._open or self._closed:
+            return False
+        try:
+            return self._socket.write(frame)
+        except LostInWrite as error:
+            self._post_lost(f"send failed: {error}")
+            raise
 
     async def close(self) -> None:
         """Close, or give up connecting; returns within a few seconds whatever the other side does.

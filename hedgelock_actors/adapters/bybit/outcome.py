@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+from hedgelock_actors.adapters.bybit.pace import Allowance
 from hedgelock_actors.domain.order import Accepted, AmendOutcome, CancelOutcome, Rejected, SubmitOutcome, Unknown
 
 
@@ -18,7 +19,7 @@ from hedgelock_actors.domain.order import Accepted, AmendOutcome, CancelOutcome,
 class Answer:
     """A well-formed envelope. `result` is the venue's object, `time_ms` its time when it answered.
 
-    `ext` is `retExtInfo`: in the answer to a batch, one code for each order.
+    `ext` is `retExtInfo`: in the answer to a batch, one code for each order. `allowance` is what is left of the limit.
     """
 
     code: int
@@ -26,6 +27,7 @@ class Answer:
     time_ms: int
     result: Mapping[str, object]
     ext: Mapping[str, object] = field(default_factory=dict)
+    allowance: Allowance | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,15 @@ class NoAnswer:
     cause: str
 
 
-Reply = Answer | HttpFailure | NoAnswer
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotSent:
+    """We did not send it, certainly: nothing has left us. `code` is ours."""
+
+    code: str
+    text: str
+
+
+Reply = Answer | HttpFailure | NoAnswer | NotSent
 
 
 class Meaning(StrEnum):
@@ -62,8 +72,10 @@ def _table(rows: Mapping[Meaning, tuple[int, ...]]) -> Mapping[int, Meaning]:
     return MappingProxyType({code: meaning for meaning, codes in rows.items() for code in codes})
 
 
-_COMMON_REFUSED = (10001, 10003, 10004, 10005, 10010, 10024, 10027)
-_COMMON_LATER = (10002, 10006, 10019, 10429)
+# 10010: the key is not bound to our address; 33004: it has expired.
+_COMMON_REFUSED = (10001, 10003, 10004, 10005, 10010, 10024, 10027, 33004)
+# 10403: too many requests from our address on the trade socket.
+_COMMON_LATER = (10002, 10006, 10019, 10403, 10429)
 _COMMON_UNKNOWN = (10000, 10014, 10016, 20006, 40004, 3400214)
 
 CREATE = _table(
@@ -72,6 +84,7 @@ CREATE = _table(
         Meaning.REFUSED: (
             *_COMMON_REFUSED,
             *(110003, 110004, 110006, 110007, 110012, 110017, 110020, 110021, 110066, 110090, 110094),
+            *(110063, 30228),  # being settled; being delisted
         ),
         Meaning.REFUSED_FOR_NOW: _COMMON_LATER,
         Meaning.EXISTS: (110072,),
@@ -117,7 +130,10 @@ REPAY = _table(
     }
 )
 
-_TOO_MANY_REQUESTS = 429
+TOO_MANY_REQUESTS = 429
+FORBIDDEN = 403
+# The venue itself is in trouble: it says nothing about the request, and something about the venue.
+_TROUBLED = frozenset({10000, 10014, 10016, 40004, 3400214})
 
 
 def meaning(code: int, table: Mapping[int, Meaning] = CREATE) -> Meaning:
@@ -127,10 +143,12 @@ def meaning(code: int, table: Mapping[int, Meaning] = CREATE) -> Meaning:
 
 def submit_outcome(reply: Reply, table: Mapping[int, Meaning] = CREATE, id_key: str = "orderId") -> SubmitOutcome:
     """The outcome of a request that has an effect. An id that exists is adopted: Accepted, with an empty venue id."""
+    if isinstance(reply, NotSent):
+        return Rejected(reply.code, reply.text, retry=True)
     if isinstance(reply, NoAnswer):
         return Unknown(reply.cause)
     if isinstance(reply, HttpFailure):
-        if reply.status == _TOO_MANY_REQUESTS:
+        if reply.status == TOO_MANY_REQUESTS:
             return Rejected(str(reply.status), "HTTP 429: system protection", retry=True)
         return Unknown(f"HTTP {reply.status}")
     match meaning(reply.code, table):
@@ -171,3 +189,14 @@ def _batch_item(row: object, code: object, reply: Answer, table: Mapping[int, Me
         return Unknown("the answer does not say what became of this order")
     one = Answer(code=code["code"], text=str(code.get("msg", "")), time_ms=reply.time_ms, result=row)
     return submit_outcome(one, table)
+
+
+def in_trouble(reply: Reply) -> bool:
+    """The dependency failed, whatever became of the request: a circuit breaker counts it."""
+    match reply:
+        case Answer(code=code):
+            return code in _TROUBLED
+        case NotSent():
+            return False
+        case _:
+            return True

@@ -56,7 +56,7 @@ class Listener(Protocol):
         ...
 
     def on_message(self, message: Mapping[str, object]) -> None:
-        """A data message."""
+        """A data message, or an answer to a request."""
         ...
 
     def complaint(self) -> str | None:
@@ -111,6 +111,15 @@ class Stream:
         """Give this connection up and open another."""
         if self._down is not None and not self._down.done():
             self._down.set_result(reason)
+
+    @property
+    def heard_s(self) -> float:
+        """When the last frame came, by the monotonic clock."""
+        return self._heard_s
+
+    def write(self, frame: bytes) -> bool:
+        """Write an encoded frame at once; False when certainly nothing has left us. Raises LostInWrite."""
+        return self._connection is not None and self._connection.write(frame)
 
     def acknowledge(self) -> None:
         """Lock-step: tell the venue that all frames so far have been taken in, if they have."""
@@ -180,8 +189,8 @@ class Stream:
                 raise SubscriptionRefused(f"{op}: no answer within {self._patience.answer_s:.0f} s") from None
             if answer.get("op") != op:
                 continue
-            if answer.get("success") is not True:
-                raise SubscriptionRefused(f"{op}: {answer.get('ret_msg')}")
+            if answer.get("success") is not True and answer.get("retCode") != 0:  # the trade socket has its own form
+                raise SubscriptionRefused(f"{op}: {answer.get('ret_msg', answer.get('retMsg'))}")
             count -= 1
 
     async def _next_control(self, down: asyncio.Future[str]) -> Mapping[str, object]:
@@ -218,7 +227,7 @@ class Stream:
         elif message.get("op") in _CONTROL_OPS:
             if "topic" not in message and message.get("op") in ("auth", "subscribe"):
                 self._control.put_nowait(message)
-        elif "topic" in message:
+        elif "topic" in message or "reqId" in message:
             self._listener.on_message(message)
         self.acknowledge()
 

@@ -1,10 +1,11 @@
-"""One unified trading account: orders out over REST, the venue's word in over the private stream."""
+"""One unified trading account: orders out by the trade socket or REST, the venue's word in by the private stream."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from hedgelock_actors.adapters.bybit import codec, conditions
 from hedgelock_actors.adapters.bybit import fields as f
@@ -12,6 +13,7 @@ from hedgelock_actors.adapters.bybit.connection import SocketSpec
 from hedgelock_actors.adapters.bybit.delivery import Delivery
 from hedgelock_actors.adapters.bybit.endpoints import Endpoints
 from hedgelock_actors.adapters.bybit.fields import BadData, Row
+from hedgelock_actors.adapters.bybit.order_entry import DEFAULT_WAIT_MS, OrderEntry, shown
 from hedgelock_actors.adapters.bybit.outcome import (
     CANCEL,
     CREATE,
@@ -23,9 +25,12 @@ from hedgelock_actors.adapters.bybit.outcome import (
     meaning,
     submit_outcome,
 )
+from hedgelock_actors.adapters.bybit.pace import Pace
 from hedgelock_actors.adapters.bybit.rest import DEFAULT_RECV_WINDOW_MS, RestClient, recv_window_ms
 from hedgelock_actors.adapters.bybit.secret import Credentials
 from hedgelock_actors.adapters.bybit.streams import Patience, Stream
+from hedgelock_actors.adapters.bybit.trade_socket import TradeSocket
+from hedgelock_actors.adapters.bybit.venue_time import DEFAULT_BOUND_MS, VenueTime
 from hedgelock_actors.domain.limits import Approved
 from hedgelock_actors.domain.market import Instrument
 from hedgelock_actors.domain.order import (
@@ -62,7 +67,20 @@ _HISTORY_MS = 2 * 365 * 86_400_000  # how far back the venue answers
 # Years of history are 104 queries; the venue allows 50 per second.
 _SPAN_PAUSE_S = 0.025
 _OPEN_ONLY, _CLOSED_ONLY = 0, 1
-_BATCH = 10  # what one account may cancel per second is also what it may cancel at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRules:
+    """How orders are sent."""
+
+    per_second: int | None = None
+    """So many creates, amendments and cancels each; None honours the venue's own limits."""
+    wait_ms: int = DEFAULT_WAIT_MS
+    """A request waits at most so long for its turn, in venue time."""
+    clock_offset_max_ms: int = DEFAULT_BOUND_MS
+    """With our clock further off the venue's, nothing is signed."""
+    socket: bool = True
+    """By the trade WebSocket first; False: by REST alone."""
 
 
 class BybitVenue:
@@ -78,6 +96,7 @@ class BybitVenue:
         *,
         window_ms: int = DEFAULT_RECV_WINDOW_MS,
         patience: Patience | None = None,
+        rules: OrderRules | None = None,
     ) -> None:
         self.account = account
         self.rejected = 0
@@ -88,7 +107,12 @@ class BybitVenue:
         self._pace = pace
         self._patience = patience
         self._window_ms = window_ms
-        self._rest = RestClient(endpoints, credentials, clock, window_ms)
+        rules = rules or OrderRules()
+        self._time = VenueTime(clock, rules.clock_offset_max_ms)
+        self._rest = RestClient(endpoints, credentials, clock, window_ms, venue_time=self._time)
+        self._socket = self._trade_socket() if rules.socket and not endpoints.demo_hosts else None
+        self._entry = OrderEntry(self._rest, self._socket, Pace(rules.per_second), rules.wait_ms)
+        self._resyncs: set[asyncio.Task[None]] = set()
         self._first_settings: dict[str, conditions.Settings] = {}
         self._stream: Stream | None = None
         self._delivery: Delivery[PrivateEvent] | None = None
@@ -108,13 +132,11 @@ class BybitVenue:
         if self._stream is not None:
             raise RuntimeError("the private stream has been started already")
         pace = self._pace if self._clock.paced else None
-        spec = SocketSpec(
-            self._endpoints, "private", self._credentials, pace, self._clock.now_ms, self._auth_expires_ms
-        )
+        spec = SocketSpec(self._endpoints, "private", self._credentials, pace, self._time.now_ms, self._auth_expires_ms)
         self._stream = Stream(spec, topics, self, self._patience)
         self._delivery = Delivery(f"private-{self.account}", handler, self._stream.acknowledge, _QUEUE_BOUND)
         self._delivery.start()
-        await self._stream.start()
+        await asyncio.gather(self._stream.start(), *([self._socket.start()] if self._socket else []))
 
     async def stop(self) -> None:
         """Disconnect; no event comes after it has returned."""
@@ -123,12 +145,24 @@ class BybitVenue:
         if self._delivery is not None:
             await self._delivery.stop()
         self._stream = self._delivery = None
+        if self._socket is not None:
+            await self._socket.stop()
+        for task in self._resyncs:
+            task.cancel()
         self._rest.close()
 
     def counters(self) -> dict[str, float]:
-        """What happened so far, for health reports."""
-        delivery, stream = self._delivery, self._stream
+        """What happened so far, for health reports. Breakers are 0 closed, 1 half-open, 2 open."""
+        delivery, stream, rest = self._delivery, self._stream, self._rest
         return {
+            **self._entry.counters(),
+            **(self._socket.counters() if self._socket else {}),
+            "breaker_rest_queries": shown(rest.queries),
+            "banned_ms": float(max(0, rest.banned_until_ms - self._clock.now_ms())),
+            "bans": float(rest.bans),
+            "clock_offset_ms": float(self._time.offset_ms),
+            "clock_measurements": float(self._time.measurements),
+            "clock_refusals": float(rest.clock_refusals),
             "rejected": float(self.rejected),
             "connects": float(stream.connects if stream else 0),
             "handler_failures": float(delivery.failures if delivery else 0),
@@ -145,6 +179,8 @@ class BybitVenue:
 
     def on_down(self, reason: str) -> None:
         """Anything may have been missed."""
+        if reason.startswith("auth"):
+            self._resync()
         self._put(StreamLost(reason=reason))
 
     def on_message(self, message: Mapping[str, object]) -> None:
@@ -171,12 +207,28 @@ class BybitVenue:
     def _auth_expires_ms(self) -> int:
         return recv_window_ms(self._clock, self._window_ms)
 
+    def _trade_socket(self) -> TradeSocket:
+        return TradeSocket(
+            self._endpoints,
+            self._credentials,
+            self._time.now_ms,
+            self._auth_expires_ms,
+            patience=self._patience,
+            on_refused=self._resync,
+        )
+
+    def _resync(self) -> None:
+        """A refused authentication may mean a wrong clock: ask the venue for its time, beside everything else."""
+        task = asyncio.create_task(self._rest.resync(), name=f"clock-of-{self.account}")
+        self._resyncs.add(task)
+        task.add_done_callback(self._resyncs.discard)
+
     # ------------------------------------------------------------------ orders
 
     async def place(self, order: Approved[OrderRequest]) -> SubmitOutcome:
         """Send an order. A duplicate id means that an earlier attempt arrived: it is adopted."""
         request = order.request
-        reply = await self._rest.call("place_order", **codec.create_params(request))
+        reply = await self._entry.create(codec.create_params(request))
         outcome = submit_outcome(reply)
         if isinstance(reply, Answer) and meaning(reply.code, CREATE) is Meaning.EXISTS:
             return Accepted(await self._known_id(request.symbol, request.order_link_id))
@@ -184,19 +236,19 @@ class BybitVenue:
 
     async def cancel(self, symbol: str, order_link_id: str) -> CancelOutcome:
         """Ask for a cancel; the result comes by the order stream."""
-        return cancel_outcome(await self._rest.call("cancel_order", **codec.cancel_params(symbol, order_link_id)))
+        return cancel_outcome(await self._entry.cancel(codec.cancel_params(symbol, order_link_id)))
 
     async def amend(self, order: Approved[AmendRequest]) -> AmendOutcome:
         """Ask for another price of a resting order; what then holds comes by the order stream."""
-        return amend_outcome(await self._rest.call("amend_order", **codec.amend_params(order.request)))
+        return amend_outcome(await self._entry.amend(codec.amend_params(order.request)))
 
     async def cancel_many(self, symbol: str, order_link_ids: Sequence[str]) -> Sequence[CancelOutcome]:
         """Cancel several by the venue's batch; outcomes in the order of the ids."""
         outcomes: list[CancelOutcome] = []
-        for start in range(0, len(order_link_ids), _BATCH):
-            some = order_link_ids[start : start + _BATCH]
-            request = [{"symbol": symbol, "orderLinkId": link} for link in some]
-            reply = await self._rest.call("cancel_batch_order", category=codec.CATEGORY, request=request)
+        size = self._entry.batch_size()
+        for start in range(0, len(order_link_ids), size):
+            some = order_link_ids[start : start + size]
+            reply = await self._entry.cancel_batch([{"symbol": symbol, "orderLinkId": link} for link in some])
             outcomes += batch_outcomes(reply, len(some), CANCEL)
         return outcomes
 

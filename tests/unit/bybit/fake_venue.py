@@ -61,12 +61,44 @@ class Line:
         return [topic for frame in self.frames if frame.get("op") == "subscribe" for topic in frame["args"]]
 
 
+TradeAnswerer = Callable[[Line, dict[str, Any]], Awaitable[None]]
+
+
+async def answer_trade(line: Line, frame: dict[str, Any]) -> None:
+    """What the venue says on the trade socket when all is well."""
+    op = frame["op"]
+    if op == "auth":
+        await line.send({"retCode": 0, "retMsg": "OK", "op": "auth", "connId": "c"})
+    elif op.startswith("order."):
+        await line.send(trade_answer(frame, data={"orderId": "o-1", "orderLinkId": frame["args"][0]["orderLinkId"]}))
+
+
+def trade_answer(frame: dict[str, Any], code: int = 0, text: str = "OK", data: object = None) -> dict[str, object]:
+    return {
+        "reqId": frame["reqId"],
+        "retCode": code,
+        "retMsg": text,
+        "op": frame["op"],
+        "data": data or {},
+        "retExtInfo": {},
+        "header": {
+            "X-Bapi-Limit": "10",
+            "X-Bapi-Limit-Status": "9",
+            "X-Bapi-Limit-Reset-Timestamp": str(NOW_MS),
+            "Timenow": str(NOW_MS),
+        },
+        "connId": "c",
+    }
+
+
 class FakeVenue:
     """`answers[path]` are used up in order, the last one stays; `on_line` is called for each new connection."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self.lines: list[Line] = []
+        self.trades: list[Line] = []
+        self.on_trade: TradeAnswerer = answer_trade
         self.answers: dict[str, deque[object]] = {}
         self.refuse_auth = False
         self.refuse_topic: str | None = None
@@ -116,6 +148,20 @@ class FakeVenue:
             await self.reply(line, frame)
         return socket
 
+    async def trade(self, request: web.Request) -> web.StreamResponse:
+        """The trade socket; what it answers is up to `on_trade`."""
+        socket = web.WebSocketResponse(timeout=1.0)
+        await socket.prepare(request)
+        line = Line(socket, request.path, dict(request.query))
+        self.trades.append(line)
+        async for message in socket:
+            if message.type is not WSMsgType.TEXT:
+                break
+            frame = json.loads(message.data)
+            line.frames.append(frame)
+            await self.on_trade(line, frame)
+        return socket
+
     async def reply(self, line: Line, frame: dict[str, Any]) -> None:
         if self.mute:
             return
@@ -134,6 +180,7 @@ async def fake_venue() -> AsyncIterator[FakeVenue]:
     app = web.Application()
     app.router.add_get("/v5/public/linear", venue.stream)
     app.router.add_get("/v5/private", venue.stream)
+    app.router.add_get("/v5/trade", venue.trade)
     app.router.add_route("*", "/{path:.*}", venue.rest)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
@@ -142,7 +189,7 @@ async def fake_venue() -> AsyncIterator[FakeVenue]:
     try:
         yield venue
     finally:
-        for line in venue.lines:
+        for line in (*venue.lines, *venue.trades):
             await line.socket.close()
         await runner.cleanup()
 
