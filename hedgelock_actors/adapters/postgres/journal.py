@@ -12,11 +12,9 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-import asyncpg
 from sqlalchemy import Executable, select, text
 from sqlalchemy import Row as Found
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from hedgelock_actors.adapters.chain import (
@@ -30,10 +28,8 @@ from hedgelock_actors.adapters.chain import (
 )
 from hedgelock_actors.adapters.postgres.migrate import async_url
 from hedgelock_actors.adapters.postgres.schema import JOURNAL, SCHEMA, WRITERS
+from hedgelock_actors.adapters.postgres.trouble import TROUBLE, summary
 from hedgelock_actors.ports.journal import ChainBroken, Entry, JournalUnavailable, Record, StaleEpoch
-
-# What the network, the server or the driver may raise. None of it says whether a commit happened.
-TROUBLE = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
 
 T = TypeVar("T")
 
@@ -205,7 +201,7 @@ class PostgresJournal:
             except TROUBLE as trouble:
                 # A key that is there already, or a race for the next place, is settled by reading back at once.
                 if time.monotonic() >= give_up:
-                    raise JournalUnavailable(f"{doing}: {_summary(trouble)}") from trouble
+                    raise JournalUnavailable(f"{doing}: {summary(trouble)}") from trouble
             await asyncio.sleep(_PAUSE_S[min(tries, len(_PAUSE_S) - 1)])
             tries += 1
 
@@ -262,10 +258,3 @@ def _row(found: Found[Any]) -> Row:
 
 def _stale(stream: str, epoch: int, newest: int | None) -> StaleEpoch:
     return StaleEpoch(f"stream {stream!r}: epoch {epoch} is not the newest ({newest})")
-
-
-def _summary(trouble: BaseException) -> str:
-    """One line without the statement and its parameters."""
-    origin = getattr(trouble, "orig", None) or trouble
-    lines = str(origin).strip().splitlines()
-    return f"{type(origin).__name__}: {lines[0] if lines else 'no answer'}"
