@@ -1,0 +1,56 @@
+"""ConvergesAfterFaults (G15): once faults are over, the position is what the loans require within 60 s, by itself.
+
+Judged on the venue's position against the newest target on record; and every actor must be ready by the end.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from hedgelock_actors.ports.journal import Record
+from tests.simulation.arena.checkers.base import Checker
+
+WITHIN_MS = 60_000
+
+
+class ConvergesAfterFaults(Checker):
+    """`took_ms` is how long it took."""
+
+    def __init__(self, world: object) -> None:
+        super().__init__(world)  # type: ignore[arg-type]
+        self._target: Decimal | None = None
+        self.quiet_ms: int | None = None
+        self.took_ms: int | None = None
+
+    def recorded(self, record: Record) -> None:
+        if record.entry.kind == "target" and record.stream.startswith("position-keeper"):
+            self._target = Decimal(str(record.entry.payload["target_short_qty"]))
+
+    def quiet(self) -> None:
+        """Faults are over."""
+        self.quiet_ms = self.world.loop.now_ms
+
+    def look(self) -> None:
+        """Is it there yet? Asked again and again while faults are off."""
+        if self.quiet_ms is None or self.took_ms is not None:
+            return
+        waited = self.world.loop.now_ms - self.quiet_ms
+        if self._there():
+            self.took_ms = waited
+        elif waited > WITHIN_MS:
+            self.took_ms = waited
+            self.broken(f"after {waited} ms the short is {-self.world.truth.signed_qty}, the target {self._target}")
+
+    def _there(self) -> bool:
+        ready = all(self._ready(name) for name in ("order-router-main", "position-keeper-main"))
+        return ready and self._target is not None and -self.world.truth.signed_qty == self._target
+
+    def _ready(self, name: str) -> bool:
+        process = self.world.processes.get(name)
+        return process is not None and process.actor is not None and process.actor.health().status == "ready"
+
+    def end(self) -> None:
+        for name, process in sorted(self.world.processes.items()):
+            health = process.actor.health() if process.actor is not None else None
+            if health is None or health.status != "ready":
+                self.broken(f"{name} is {health.status if health else 'not built'}: {health.detail if health else ''}")
