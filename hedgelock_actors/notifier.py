@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from hedgelock_actors.actor import Actor, JournalStream
 from hedgelock_actors.domain.alert import Severity
@@ -17,6 +17,9 @@ from hedgelock_actors.ports.journal import Entry, Journal, JournalUnavailable, S
 KEPT = 200
 DEDUP_MS = 300_000
 DEDUP_KEYS = 5_000
+OWED_MAX = 1_000
+"""Alerts that could not be written yet; beyond that the oldest are left out, and counted."""
+SETTLE_S = 5.0
 
 
 class Notifier(Actor):
@@ -40,14 +43,19 @@ class Notifier(Actor):
         self._recent: deque[AlertRaised] = deque(maxlen=KEPT)
         self._told: dict[str, tuple[int, Severity]] = {}
         self._undelivered = 0
+        self._owed: dict[str, Entry] = {}
+        self._away = self._taken_up = False
+        self._cancel: Callable[[], None] = lambda: None
 
     async def start(self) -> None:
         """Take up what was told before, so that a restart repeats nothing."""
         await self._recover()
+        self._cancel = self.clock.every(SETTLE_S, self._settle)
 
     async def stop(self) -> None:
         """Tell nothing any more."""
         self.mark_stopped()
+        self._cancel()
 
     async def receive(self, message: AnyMessage) -> None:
         """Any message; most ask for no alert."""
@@ -102,28 +110,64 @@ class Notifier(Actor):
 
     async def _recover(self) -> None:
         try:
-            await self._stream.open()
-            async for record in self._stream.read("alert"):
-                self._remember(AlertRaised.model_validate(record.entry.payload))
+            await self._take_up()
         except JournalUnavailable as error:
-            self.mark_degraded(f"journal: {error}")
+            self._journal_lost(error)
             return
         self.mark_ready()
 
+    async def _take_up(self) -> None:
+        """Raises JournalUnavailable."""
+        await self._stream.open()
+        told_since = list(self._recent)
+        async for record in self._stream.read("alert"):
+            self._remember(AlertRaised.model_validate(record.entry.payload))
+        for alert in told_since:
+            self._remember(alert)
+        self._taken_up = True
+
     async def _record(self, alert: AlertRaised) -> None:
-        entry = Entry(
+        key = f"alert:{alert.alert_id}"
+        self._owed[key] = Entry(
             kind="alert",
-            key=f"alert:{alert.alert_id}",
+            key=key,
             ts_ms=alert.ts_ms,
             account=alert.account,
             payload=alert.model_dump(mode="json"),
         )
+        while len(self._owed) > OWED_MAX:
+            self._owed.pop(next(iter(self._owed)))
+            self.counters["unrecorded"] += 1
+        await self._write()
+
+    async def _settle(self) -> None:
+        """What could not be written is written as soon as the journal is back."""
+        if not self.stopped and (self._away or self._owed):
+            await self._write()
+
+    async def _write(self) -> None:
+        owed = dict(self._owed)
         try:
-            if self._stream.epoch == 0:
-                await self._stream.open()
-            await self._stream.append(entry)
+            if not self._taken_up:
+                await self._take_up()
+            await self._stream.append(*owed.values())
         except JournalUnavailable as error:
-            self.counters["journal_unavailable"] += 1
-            self.mark_degraded(f"journal: {error}")
+            self._journal_lost(error)
         except StaleEpoch:
             self.mark_stopped("a newer instance writes this journal stream")
+        else:
+            for key in owed:
+                self._owed.pop(key, None)
+            if self._away:
+                self._away = False
+                self._journal_back()
+
+    def _journal_lost(self, error: JournalUnavailable) -> None:
+        self._away = True
+        self.counters["journal_unavailable"] += 1
+        self.mark_degraded(f"journal: {error}")
+
+    def _journal_back(self) -> None:
+        """An alert that reached nobody stays to be shown."""
+        if self.health().detail.startswith("journal: "):
+            self.mark_ready()

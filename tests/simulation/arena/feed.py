@@ -1,4 +1,4 @@
-"""Public market data as the feed's process gets it: late, twice, out of order, frozen, or with a price that is not true."""
+"""Public market data as the feed's process gets it: late, twice, out of order, frozen, or with a wrong price."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages between actors: one batch outstanding per sender and receiver, repeated until somebody of that name takes it.
+"""Messages between actors: one batch outstanding per sender and receiver, repeated until somebody takes it.
 
 That is what the real transport promises. Faults take more than it does: they lose, repeat and reorder single messages.
 """

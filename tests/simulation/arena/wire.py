@@ -40,11 +40,8 @@ from hedgelock_actors.ports.venue import (
 from hedgelock_actors.simulator import api
 from tests.simulation.in_process import (
     amend_command,
-    execution,
     instrument,
     loan_views,
-    order_view,
-    outcome,
     position_view,
     wallet_view,
 )
@@ -103,9 +100,8 @@ class Wire:
             self._answer(answered, VenueError(f"{name}: connection refused"), 1)
         elif signed_ms is None:
             failed = world.strikes("fail_query", name)
-            self._answer(
-                answered, VenueError(f"{name}: 502") if failed else _attempt(effect), world.wire_rng.randint(1, 4)
-            )
+            result = VenueError(f"{name}: 502") if failed else effect()
+            self._answer(answered, result, world.wire_rng.randint(1, 4))
         elif world.strikes("lose_request", name):
             pass
         elif not now_ms - RECEIVE_WINDOW_MS <= signed_ms < now_ms + AHEAD_MS:
@@ -133,13 +129,6 @@ class Wire:
 def _settle(answered: asyncio.Future[Any], result: Any) -> None:
     if not answered.done():
         answered.set_result(result)
-
-
-def _attempt(read: Callable[[], Any]) -> Any:
-    try:
-        return read()
-    except VenueError as error:
-        return error
 
 
 class WireVenue:
@@ -313,6 +302,3 @@ class WireLoans:
         command = api.Repay(loan_currency="USDT", amount=amount)
         answer: SubmitOutcome = await self._wire.submit("repay", lambda: world.gateway.plain(command, "repayId"))
         return answer
-
-
-__all__ = ["VENUE", "Wire", "WireLoans", "WireVenue", "execution", "order_view", "outcome"]

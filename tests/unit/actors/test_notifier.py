@@ -95,6 +95,37 @@ async def test_without_the_journal_people_are_told_all_the_same() -> None:
     assert notifier.health().status == "degraded"
 
 
+async def test_alerts_of_a_journal_outage_are_written_once_it_is_back() -> None:
+    clock, journal = ManualClock(), MemoryJournal()
+    notifier = Notifier("notifier", [], journal=journal, clock=clock)
+    await notifier.start()
+    journal.available = False
+    await notifier.receive(refused(1))
+    await clock.advance(6_000)
+    assert notifier.health().status == "degraded"
+    journal.available = True
+    await clock.advance(6_000)
+    assert notifier.health().status == "ready"
+    assert [row.kind for row in journal.rows("notifier")] == ["alert"]
+    await notifier.stop()
+
+
+async def test_a_notifier_that_started_without_the_journal_takes_up_what_was_told_before() -> None:
+    clock, journal, channel = ManualClock(), MemoryJournal(), Channel()
+    first = await started(channel, journal=journal)
+    await first.receive(refused(1_000))
+    journal.available = False
+    second = Notifier("notifier", [channel], journal=journal, clock=clock)
+    await second.start()
+    assert second.health().status == "degraded"
+    journal.available = True
+    await clock.advance(6_000)
+    assert second.health().status == "ready"
+    await second.receive(refused(2_000))
+    assert len(channel.got) == 1
+    await second.stop()
+
+
 async def test_a_restart_repeats_nothing_and_shows_the_same() -> None:
     channel, journal = Channel(), MemoryJournal()
     first = await started(channel, journal=journal)
