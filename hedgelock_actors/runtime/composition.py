@@ -13,7 +13,7 @@ from hedgelock_actors.adapters.bybit.endpoints import Endpoints
 from hedgelock_actors.adapters.bybit.loans import BybitLoans
 from hedgelock_actors.adapters.bybit.market_data import BybitMarketData
 from hedgelock_actors.adapters.bybit.secret import Credentials, Secret
-from hedgelock_actors.adapters.bybit.venue import BybitVenue
+from hedgelock_actors.adapters.bybit.venue import BybitVenue, OrderRules
 from hedgelock_actors.adapters.postgres.journal import PostgresJournal
 from hedgelock_actors.adapters.redis.cache import RedisCache
 from hedgelock_actors.adapters.venue_clock.replay import ReplayClock
@@ -264,12 +264,15 @@ def _pace(declared: Declared, parts: Parts) -> str | None:
 
 
 def _venue(declared: Declared, account: AccountConfig, parts: Parts) -> BybitVenue:
-    return BybitVenue(
-        _endpoints(parts), _credentials(account, parts), account.name, parts.clock, _pace(declared, parts)
+    venue = parts.config.venue
+    rules = OrderRules(
+        per_second=venue.order_pace, wait_ms=venue.order_wait_ms, clock_offset_max_ms=venue.clock_offset_max_ms
     )
 
 
 def _loans(account: AccountConfig, parts: Parts) -> BybitLoans:
+    pace = _pace(declared, parts)
+    return BybitVenue(_endpoints(parts), _credentials(account, parts), account.name, parts.clock, pace, rules=rules)
     loans = BybitLoans(_endpoints(parts), _credentials(account, parts), parts.clock, account.name)
     parts.closers.append(_closing(loans))
     return loans

@@ -44,6 +44,9 @@ class VenueConfig(Section):
     environment: Literal["mainnet", "testnet", "demo", "local"] = "local"
     url: str | None = None
     accounts: Annotated[tuple[AccountConfig, ...], Field(min_length=1, max_length=16)] = (AccountConfig(),)
+    order_pace: Annotated[int, Field(ge=1, le=3_000)] | None = None
+    order_wait_ms: Annotated[int, Field(ge=0, le=60_000)] = 2_000
+    clock_offset_max_ms: Annotated[int, Field(ge=500, le=60_000)] = 5_000
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
