@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from hedgelock_actors.runtime.control_log import ControlBook
+
 Snapshot = Mapping[str, object]
 Row = Mapping[str, object]
+KEPT = 100
 Rows = Callable[[Snapshot], Sequence[Row]]
 
 
@@ -29,6 +32,55 @@ def orders(router: Snapshot) -> Sequence[Row]:
 def alerts(notifier: Snapshot) -> Sequence[Row]:
     """One row per alert, newest first."""
     return _rows(notifier.get("alerts"))
+
+
+def trades(router: Snapshot) -> Sequence[Row]:
+    """One row per trade that was asked for beside the target, newest first."""
+    return _rows(router.get("trades"))
+
+
+def restrictions(router: Snapshot) -> Sequence[str]:
+    """Why a router opens nothing now."""
+    found = router.get("restrictions")
+    return [str(one) for one in found] if isinstance(found, list | tuple) else []
+
+
+def overrides(book: ControlBook, now_ms: int) -> Sequence[Row]:
+    """One row per target that a person holds now."""
+    held = [book.in_force(account, now_ms) for account in sorted(book.overrides)]
+    return [one.model_dump(mode="json", exclude={"kind"}) for one in held if one is not None]
+
+
+def approvals(book: ControlBook, now_ms: int) -> Sequence[Row]:
+    """One row per command that waits or waited for a second person, newest first."""
+    return [
+        {
+            "approval_id": one.approval_id,
+            "action": one.action,
+            "state": one.state(now_ms),
+            "requested_by": one.requested_by,
+            "approved_by": one.approved_by,
+            "body": one.body,
+            "ts_ms": one.ts_ms,
+            "expires_ms": one.expires_ms,
+        }
+        for one in reversed(book.approvals.values())
+    ][:KEPT]
+
+
+def records(book: ControlBook, _now_ms: int) -> Sequence[Row]:
+    """The newest records of the control stream, newest first."""
+    return [
+        {
+            "n": one.n,
+            "ts_ms": one.entry.ts_ms,
+            "kind": one.entry.kind,
+            "account": one.entry.account,
+            "hash": one.hash,
+            "payload": one.entry.payload,
+        }
+        for one in reversed(book.newest)
+    ]
 
 
 def _loan(loan: Row, demand: Row) -> Row:

@@ -30,25 +30,6 @@ class HedgeResponse(msgspec.Struct, frozen=True):
     ts_ms: int
 
 
-class ModeRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """POST /v1/halt and /v1/resume: why, for the record."""
-
-    reason: Annotated[str, msgspec.Meta(min_length=1, max_length=500)] = "by an operator"
-
-
-class ModeResponse(msgspec.Struct, frozen=True):
-    """Which state was recorded, who confirmed it, and who did not answer (told again when they are back)."""
-
-    mode: str
-    epoch: int
-    reason: str
-    recorded: bool
-    confirmed: bool
-    routers_confirmed: list[str]
-    routers_not_confirmed: list[str]
-    ts_ms: int
-
-
 class ErrorBody(msgspec.Struct, frozen=True, omit_defaults=True):
     """Every error: a stable code, the field it is about, and what to do."""
 
@@ -79,7 +60,6 @@ _FIELD = re.compile(r"`\$\.(\w+)`|field `(\w+)`")
 """Where msgspec names the field: `$.amount_usd` for a bad value, field `amount_usd` for a missing or unknown one."""
 _ENCODER = msgspec.json.Encoder(decimal_format="string", enc_hook=str)
 _HEDGE = msgspec.json.Decoder(HedgeRequest)
-_MODE = msgspec.json.Decoder(ModeRequest)
 
 
 def reply(value: object, status: int = 200) -> Reply:
@@ -92,17 +72,10 @@ def hedge_request(body: bytes) -> HedgeRequest:
     try:
         return _HEDGE.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _unprocessable(error) from None
+        raise unprocessable(error) from None
 
 
-def mode_request(body: bytes) -> ModeRequest:
-    """An empty body is fine. Raises HttpError 422 naming the field."""
-    try:
-        return _MODE.decode(body or b"{}")
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _unprocessable(error) from None
-
-
-def _unprocessable(error: Exception) -> HttpError:
+def unprocessable(error: Exception) -> HttpError:
+    """The answer to a body that cannot be read, naming the field."""
     found = _FIELD.search(str(error))
     return HttpError(422, "invalid_input", str(error), (found[1] or found[2]) if found else "")

@@ -15,7 +15,8 @@ from serve_apps.schemas import HttpError, Reply, reply
 
 LOG = logging.getLogger(__name__)
 BODY_MAX = 64 * 1024
-_UNAUTHORIZED = "give the token of the state directory's control.token as `Authorization: Bearer …`"
+TOKEN_MIN = 16
+_UNAUTHORIZED = "give your token as `Authorization: Bearer …`; the operator's is in the state directory's control.token"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,8 @@ class Call:
     path: str
     headers: Mapping[str, str]
     body: bytes
+    client: str = ""
+    """Address that it came from."""
 
 
 Service = Callable[[Call], Awaitable[Reply]]
@@ -37,7 +40,13 @@ async def respond(service: Service, request: Request, hosts: Collection[str], pr
         _check_host(request.headers.get("host", ""), hosts)
         body = await _body(request)
         path = request.url.path
-        call = Call(method=request.method, path=path.removeprefix(prefix) or "/", headers=request.headers, body=body)
+        call = Call(
+            method=request.method,
+            path=path.removeprefix(prefix) or "/",
+            headers=request.headers,
+            body=body,
+            client=request.client.host if request.client else "",
+        )
         answer = await service(call)
     except HttpError as error:
         answer = reply(error.body, error.status)
@@ -49,11 +58,25 @@ async def respond(service: Service, request: Request, hosts: Collection[str], pr
     return Response(answer.body, answer.status, dict(answer.headers), answer.content_type)
 
 
-def require_token(call: Call, token: str) -> None:
-    """Raises HttpError 401; the same for a missing and for a wrong token."""
-    given = call.headers.get("authorization", "")
-    if not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
-        raise HttpError(401, "unauthorized", _UNAUTHORIZED)
+class People:
+    """Who may command: a token names a person."""
+
+    def __init__(self, tokens: Mapping[str, str]) -> None:
+        """`tokens`: name → token. Raises ValueError for a weak token and for one that two people share."""
+        if len(set(tokens.values())) != len(tokens):
+            raise ValueError("two people have the same token; give each their own")
+        weak = [name for name, token in tokens.items() if len(token) < TOKEN_MIN]
+        if weak:
+            raise ValueError(f"the token of {', '.join(weak)} has fewer than {TOKEN_MIN} characters")
+        self._given = {name: f"Bearer {token}".encode() for name, token in tokens.items()}
+
+    def require(self, call: Call) -> str:
+        """Whose token it is. Raises HttpError 401; the same, in the same time, for a missing and for a wrong token."""
+        given = call.headers.get("authorization", "").encode()
+        found = [name for name, wanted in self._given.items() if hmac.compare_digest(given, wanted)]
+        if not found:
+            raise HttpError(401, "unauthorized", _UNAUTHORIZED)
+        return found[0]
 
 
 def read_token(path: Path) -> str:

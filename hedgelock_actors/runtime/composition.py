@@ -30,6 +30,7 @@ from hedgelock_actors.position_keeper import PositionKeeper
 from hedgelock_actors.risk_calculator import RiskCalculator
 from hedgelock_actors.runtime.alert_file import ALERTS_FILE, AlertFile
 from hedgelock_actors.runtime.config import AccountConfig, Config
+from hedgelock_actors.runtime.control_feed import ControlFeed
 from hedgelock_actors.runtime.curve_file import CurveFile
 from hedgelock_actors.runtime.names import NOTIFIER, TREASURY, Declared, declare, keeper_name, risk_name, router_name
 from hedgelock_actors.runtime.rules import policy_of
@@ -87,6 +88,7 @@ class Built:
     transport: RayTransport
     clock: Clock
     parts: Parts
+    feed: ControlFeed
 
     async def stop(self) -> None:
         """Stop the actor, then what it stands on."""
@@ -115,7 +117,8 @@ async def compose(name: str, state: Path, epoch: int, latch: Latch, deliver: Del
     except BaseException:
         await parts.close()
         raise
-    return Built(actor=actor, transport=transport, clock=parts.clock, parts=parts)
+    feed = ControlFeed(parts.journal, declared)
+    return Built(actor=actor, transport=transport, clock=parts.clock, parts=parts, feed=feed)
 
 
 async def _parts(state: Path, name: str) -> Parts:
@@ -268,11 +271,11 @@ def _venue(declared: Declared, account: AccountConfig, parts: Parts) -> BybitVen
     rules = OrderRules(
         per_second=venue.order_pace, wait_ms=venue.order_wait_ms, clock_offset_max_ms=venue.clock_offset_max_ms
     )
+    pace = _pace(declared, parts)
+    return BybitVenue(_endpoints(parts), _credentials(account, parts), account.name, parts.clock, pace, rules=rules)
 
 
 def _loans(account: AccountConfig, parts: Parts) -> BybitLoans:
-    pace = _pace(declared, parts)
-    return BybitVenue(_endpoints(parts), _credentials(account, parts), account.name, parts.clock, pace, rules=rules)
     loans = BybitLoans(_endpoints(parts), _credentials(account, parts), parts.clock, account.name)
     parts.closers.append(_closing(loans))
     return loans

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Mapping
 from typing import cast
 
-from hedgelock_actors.domain.trading_state import TradingState
+from hedgelock_actors.domain.messages import ENVELOPE, AnyMessage, Envelope
+from hedgelock_actors.domain.trading_state import TradingMode, TradingState
 from hedgelock_actors.runtime.config import Config
 from hedgelock_actors.runtime.handles import Cluster, Unreachable
 from hedgelock_actors.runtime.names import SUPERVISOR, Kind, declare
+from hedgelock_actors.runtime.transport import Undelivered
 
+APPLY_S = 0.4
+"""How long a router has to confirm a trading state."""
+SENDER = "control"
 Snapshot = Mapping[str, object]
 
 
@@ -20,44 +26,75 @@ class Operator:
     def __init__(self, config: Config, cluster: Cluster | None = None) -> None:
         self._declared = declare(config)
         self._cluster = cluster or Cluster()
+        self._epoch = time.time_ns() // 1_000_000
+        self._seq = 0
+        self._telling: set[asyncio.Future[object]] = set()
 
-    async def actors(self) -> Snapshot:
+    async def actors(self, wait_s: float = 3.0) -> Snapshot:
         """The supervisor's view: {"actors": {name: health}, "recoveries": […]}; {} while it is away."""
         try:
-            return cast("Snapshot", await self._cluster.call(SUPERVISOR, "status", wait_s=3.0))
+            return cast("Snapshot", await self._cluster.call(SUPERVISOR, "status", wait_s=wait_s))
         except Unreachable:
             return {}
 
-    async def snapshots(self, kind: Kind) -> dict[str, Snapshot]:
+    async def snapshots(self, kind: Kind, wait_s: float = 3.0) -> dict[str, Snapshot]:
         """What each actor of a kind knows, by its name; {"error": …} of those that do not answer."""
         names = [one.name for one in self._declared if one.kind == kind]
-        found = await asyncio.gather(*(self._snapshot(name) for name in names))
+        found = await asyncio.gather(*(self._snapshot(name, wait_s) for name in names))
         return dict(zip(names, found, strict=True))
 
-    async def apply(self, state: TradingState) -> tuple[Sequence[str], Sequence[str]]:
-        """Set every router's latch; returns the routers that confirmed and those that did not."""
+    async def apply(self, state: TradingState) -> dict[str, TradingState | None]:
+        """Latch a state in every router's process, all at once. Returns what each holds now, None of who is silent.
+
+        The supervisor is told beside it: it tells all other actors, and the silent ones when they are back.
+        """
+        telling = asyncio.ensure_future(self._tell(SUPERVISOR, state, wait_s=5.0))
+        self._telling.add(telling)
+        telling.add_done_callback(self._telling.discard)
+        names = [one.name for one in self._declared if one.kind == "order-router"]
+        answers = await asyncio.gather(*(self._tell(name, state, wait_s=APPLY_S) for name in names))
+        return {name: _held(answer) for name, answer in zip(names, answers, strict=True)}
+
+    async def deliver(self, to: str, message: AnyMessage, wait_s: float) -> str:
+        """Hand a message to an actor: "" once it has taken it in, else why not (it may have come through)."""
         try:
-            told = await self._cluster.call(
-                SUPERVISOR, "set_trading_state", state.mode.value, state.epoch, state.reason, wait_s=5.0
-            )
+            errors = await self._cluster.deliver(to, [self._wrap(message)], wait_s)
+        except Undelivered as error:
+            return str(error)
+        return "; ".join(error for error in errors if error)
+
+    def _wrap(self, message: AnyMessage) -> bytes:
+        self._seq += 1
+        event_id = f"{SENDER}:{self._epoch}:{self._seq}"
+        envelope = Envelope(
+            event_id=event_id,
+            sender=SENDER,
+            epoch=self._epoch,
+            seq=self._seq,
+            trace_id=event_id,
+            causation_id="",
+            ts_event=message.ts_ms,
+            ts_received=message.ts_ms,
+            body=message,
+        )
+        return ENVELOPE.dump_json(envelope)
+
+    async def _tell(self, name: str, state: TradingState, wait_s: float) -> object:
+        args = (state.mode.value, state.epoch, state.reason)
+        try:
+            return await self._cluster.call(name, "set_trading_state", *args, wait_s=wait_s)
         except Unreachable:
-            return await self._apply_directly(state)
-        answer = cast("Mapping[str, list[str]]", told)
-        return answer["confirmed"], answer["not_confirmed"]
+            return None
 
-    async def _apply_directly(self, state: TradingState) -> tuple[Sequence[str], Sequence[str]]:
-        confirmed, missing = [], []
-        for name in (one.name for one in self._declared if one.kind == "order-router"):
-            try:
-                args = (state.mode.value, state.epoch, state.reason)
-                await self._cluster.call(name, "set_trading_state", *args, wait_s=2.0)
-                confirmed.append(name)
-            except Unreachable:
-                missing.append(name)
-        return confirmed, missing
-
-    async def _snapshot(self, name: str) -> Snapshot:
+    async def _snapshot(self, name: str, wait_s: float) -> Snapshot:
         try:
-            return await self._cluster.snapshot(name)
+            return await self._cluster.snapshot(name, wait_s)
         except Unreachable as error:
             return {"error": str(error)}
+
+
+def _held(answer: object) -> TradingState | None:
+    if not isinstance(answer, tuple | list):
+        return None
+    mode, epoch = cast("tuple[str, int]", answer)
+    return TradingState(TradingMode(mode), epoch)

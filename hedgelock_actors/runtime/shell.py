@@ -2,7 +2,8 @@
 
 `__init__` never raises (Ray does not retry it): a task builds the actor, lets it replay and reconcile, and only then
 joins the venue's time. The `control` group is another thread and loop; it touches the latch and the last heartbeat,
-which are replaced whole, and nothing else.
+which are replaced whole, and nothing else; then it wakes the actor's loop. What persons commanded is read from the
+journal, too: it arrives although nobody is left to tell it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import ray
 
 from hedgelock_actors.domain.messages import TradingStateChanged
 from hedgelock_actors.domain.trading_state import TradingMode, TradingState
+from hedgelock_actors.ports.journal import JournalUnavailable
 from hedgelock_actors.ports.latch import Latch
 from hedgelock_actors.runtime.composition import Built, compose
 from hedgelock_actors.runtime.handles import Cluster
@@ -27,6 +29,7 @@ LOG = logging.getLogger(__name__)
 
 BEAT_S = 0.5
 RETRY_MAX_S = 5.0
+FOLLOW_S = 0.5
 
 
 class ActorShell:
@@ -43,12 +46,14 @@ class ActorShell:
         self._built: Built | None = None
         self._stopped = False
         self._told_epoch = 0
+        self._loop = asyncio.get_running_loop()
+        self._wake = asyncio.Event()
         self._trouble = ""
         self._ready_after_ms = 0
         self._beat: dict[str, object] = {"name": name, "status": "starting"}
         self._beat_at = time.monotonic()
-        loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._boot(), name="boot"), loop.create_task(self._keep_beating(), name="beat")]
+        works = {"boot": self._boot(), "beat": self._keep_beating(), "follow": self._follow_record()}
+        self._tasks = [self._loop.create_task(work, name=name) for name, work in works.items()]
 
     async def receive(self, batch: Sequence[bytes]) -> list[str]:
         """Messages of one sender; per message "" or why it was not taken in."""
@@ -78,6 +83,7 @@ class ActorShell:
     async def set_trading_state(self, mode: str, epoch: int, reason: str) -> tuple[str, int]:
         """Halt, reduce or resume; the highest epoch wins. Returns what holds now."""
         state = self._latch.set(TradingState(mode=TradingMode(mode), epoch=epoch, reason=reason))
+        self._loop.call_soon_threadsafe(self._wake.set)  # working orders are cancelled now, not with the next beat
         return state.mode.value, state.epoch
 
     async def _boot(self) -> None:
@@ -114,8 +120,30 @@ class ActorShell:
     async def _keep_beating(self) -> None:
         while True:
             self._take_beat()
+            self._wake.clear()
             await self._pass_trading_state_on()
-            await asyncio.sleep(BEAT_S)
+            try:
+                async with asyncio.timeout(BEAT_S):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass  # nothing was heard: the next beat
+
+    async def _follow_record(self) -> None:
+        while True:
+            await asyncio.sleep(FOLLOW_S)
+            built = self._built
+            if built is None or not self._ready_after_ms:
+                continue
+            try:
+                news = await built.feed.news(built.clock.now_ms())
+                self._latch.set(built.feed.state)
+                for message in news:
+                    LOG.info("shell.from_record actor=%s kind=%s", self._name, message.kind)
+                    await built.actor.receive(message)
+            except JournalUnavailable as error:
+                LOG.warning("shell.record_not_read actor=%s %s", self._name, error)
+            except Exception:  # the edge: what could not be taken in is on record, and a restart reads it again
+                LOG.exception("shell.record_not_taken actor=%s", self._name)
 
     async def _pass_trading_state_on(self) -> None:
         """What the control thread heard becomes a message, so that the actor hears it on its own loop too."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hedgelock_actors.domain.trading_state import INITIAL, TradingMode, TradingState, merge, transition
-from hedgelock_actors.ports.journal import Entry, Journal, Json
+from hedgelock_actors.ports.journal import Journal, Json
 from hedgelock_actors.runtime.names import CONTROL_STREAM
 
 KIND = "trading_state"
@@ -15,25 +15,26 @@ async def recorded_state(journal: Journal) -> TradingState:
     """The state in force on record."""
     state = INITIAL
     async for record in journal.read(CONTROL_STREAM, kinds=[KIND]):
-        state = merge(state, _state(record.entry.payload))
+        state = merge(state, state_of(record.entry.payload))
     return state
 
 
-async def record_mode(journal: Journal, mode: TradingMode, reason: str, key: str, ts_ms: int) -> TradingState:
-    """Record a new state in the next epoch and return it; a known `key` returns what it recorded the first time.
+def next_state(known: TradingState, mode: TradingMode, reason: str, heard_epoch: int = 0) -> TradingState:
+    """The state that a command makes: in an epoch above all on record and above all that the actors have heard.
 
-    Raises:
-        StaleEpoch, JournalUnavailable: nothing was recorded.
+    A halt without a database leaves actors in an epoch that is not on record; a resume has to be above it.
     """
-    epoch = await journal.open(CONTROL_STREAM)
-    state = transition(await recorded_state(journal), mode, reason)
-    payload: dict[str, Json] = {"mode": state.mode.value, "epoch": state.epoch, "reason": state.reason}
-    entry = Entry(kind=KIND, key=f"{KIND}:{key or state.epoch}", ts_ms=ts_ms, account="", payload=payload)
-    records = await journal.append(CONTROL_STREAM, epoch, [entry])
-    return _state(records[0].entry.payload)
+    at_least = TradingState(known.mode, max(known.epoch, heard_epoch), known.reason)
+    return transition(at_least, mode, reason)
 
 
-def _state(payload: Mapping[str, Json]) -> TradingState:
+def state_payload(state: TradingState, before: TradingState) -> dict[str, Json]:
+    """As it goes on record."""
+    return {"mode": state.mode.value, "epoch": state.epoch, "reason": state.reason, "before": before.mode.value}
+
+
+def state_of(payload: Mapping[str, Json]) -> TradingState:
+    """The state that `state_payload` wrote."""
     mode, epoch, reason = payload["mode"], payload["epoch"], payload["reason"]
     if not isinstance(epoch, int):
         raise TypeError(f"epoch on record is {epoch!r}")

@@ -15,7 +15,7 @@ from hedgelock_actors.adapters.memory.journal import MemoryJournal
 from hedgelock_actors.domain.errors import InvalidInput
 from hedgelock_actors.domain.messages import AlertRaised
 from hedgelock_actors.domain.policy import Policy
-from hedgelock_actors.domain.trading_state import INITIAL, TradingMode, TradingState
+from hedgelock_actors.domain.trading_state import INITIAL, TradingMode
 from hedgelock_actors.ports.channel import DeliveryFailed
 from hedgelock_actors.ports.journal import Entry
 from hedgelock_actors.runtime.alert_file import AlertFile
@@ -27,7 +27,7 @@ from hedgelock_actors.runtime.report import JournalCounts, build_report, count_j
 from hedgelock_actors.runtime.rules import policy_of
 from hedgelock_actors.runtime.scoped_journal import ScopedJournal
 from hedgelock_actors.runtime.span import parse_time, replay_span
-from hedgelock_actors.runtime.trading import record_mode, recorded_state
+from hedgelock_actors.runtime.trading import next_state, recorded_state, state_payload
 from hedgelock_actors.runtime.up_options import overlaid, speed_of
 from hedgelock_actors.runtime.wiring import AccountKeys, Wiring, read_config, read_wiring, save
 
@@ -104,10 +104,15 @@ async def test_scopes_do_not_see_each_other() -> None:
 async def test_the_trading_state_is_what_was_recorded_last() -> None:
     journal = MemoryJournal()
     assert await recorded_state(journal) == INITIAL
-    halted = await record_mode(journal, TradingMode.HALTED, "drill", "", 5)
-    assert halted == await recorded_state(journal) == TradingState(TradingMode.HALTED, 1, "drill")
-    assert (await record_mode(journal, TradingMode.ACTIVE, "over", "", 6)).epoch == 2
-    assert (await recorded_state(journal)).mode is TradingMode.ACTIVE
+    halted = next_state(INITIAL, TradingMode.HALTED, "drill")
+    active = next_state(halted, TradingMode.ACTIVE, "over", heard_epoch=7)
+    assert (halted.epoch, active.epoch) == (1, 8)
+    epoch = await journal.open("control")
+    for known, state in ((halted, active), (INITIAL, halted)):
+        payload = state_payload(state, known)
+        entry = Entry(kind="trading_state", key=str(state.epoch), ts_ms=5, account="", payload=payload)
+        await journal.append("control", epoch, [entry])
+    assert await recorded_state(journal) == active, "the highest epoch, whenever it was written"
 
 
 async def test_the_journal_is_counted_and_verified() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,23 @@ import pytest
 
 from hedgelock_actors.actor import Health
 from hedgelock_actors.adapters.memory.clock import ManualClock
-from hedgelock_actors.domain.messages import ENVELOPE, AnyMessage, Envelope, LoanTouched, TradingStateChanged
+from hedgelock_actors.adapters.memory.journal import MemoryJournal
+from hedgelock_actors.domain.messages import (
+    ENVELOPE,
+    AnyMessage,
+    Envelope,
+    LoanTouched,
+    TargetOverridden,
+    TradingStateChanged,
+)
 from hedgelock_actors.domain.trading_state import TradingMode
 from hedgelock_actors.runtime import shell as shell_module
 from hedgelock_actors.runtime import supervisor as supervisor_module
 from hedgelock_actors.runtime.config import load
+from hedgelock_actors.runtime.control_feed import ControlFeed
+from hedgelock_actors.runtime.control_log import Asked, entry_of
 from hedgelock_actors.runtime.handles import Unreachable
+from hedgelock_actors.runtime.names import Declared
 from hedgelock_actors.runtime.shell import ActorShell
 from hedgelock_actors.runtime.supervisor import Supervisor
 from hedgelock_actors.runtime.wiring import Wiring, save
@@ -28,6 +40,7 @@ class Plain:
         self.fail = fail
         self.got: list[AnyMessage] = []
         self.stops = 0
+        self.journal = MemoryJournal()
 
     async def start(self) -> None:
         if self.fail:
@@ -52,10 +65,11 @@ class Transport:
 
 
 class Built:
-    def __init__(self, actor: Plain) -> None:
+    def __init__(self, actor: Plain, journal: MemoryJournal) -> None:
         self.actor = actor
         self.clock = ManualClock()
         self.transport = Transport()
+        self.feed = ControlFeed(journal, Declared(name="position-keeper-main", kind="position-keeper", account="main"))
         self.stops = 0
 
     async def stop(self) -> None:
@@ -95,7 +109,7 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> Plain:
     actor = Plain(fail=2)
 
     async def compose(*_args: object) -> Built:
-        return Built(actor)
+        return Built(actor, actor.journal)
 
     monkeypatch.setattr(shell_module, "compose", compose)
     return actor
@@ -132,6 +146,47 @@ async def test_a_halt_reaches_latch_and_actor_and_an_older_epoch_neither(plain: 
         assert (told.mode, told.epoch, told.reason) == (TradingMode.HALTED, 3, "drill")
         await asyncio.sleep(0.6)
         assert len(plain.got) == 1
+    finally:
+        await shell.stop()
+
+
+async def test_a_halt_wakes_the_actor_at_once(plain: Plain, tmp_path: Path) -> None:
+    plain.fail = 0
+    shell = ActorShell("order-router-main", str(tmp_path))
+    try:
+        await until(lambda: shell._ready_after_ms)
+        await asyncio.sleep(0.05)
+        await shell.set_trading_state("HALTED", 3, "drill")
+        await asyncio.sleep(0.1)
+        assert [message.epoch for message in plain.got if isinstance(message, TradingStateChanged)] == [3]
+    finally:
+        await shell.stop()
+
+
+async def test_what_is_on_record_arrives_although_nobody_tells_it(
+    plain: Plain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain.fail = 0
+    monkeypatch.setattr(shell_module, "FOLLOW_S", 0.01)
+    shell = ActorShell("position-keeper-main", str(tmp_path))
+    try:
+        await until(lambda: shell._ready_after_ms)
+        plain.journal.available = False
+        await asyncio.sleep(0.03)
+        plain.journal.available = True
+        epoch = await plain.journal.open("control")
+        asked = Asked(who="ada", key="1", action="halt", body={})
+        halted = entry_of("trading_state", asked, {"mode": "HALTED", "epoch": 4, "reason": "by hand"}, 1)
+        override = {"account": "main", "symbol": "BTCUSDT", "override_id": "o", "version": 1, "ts_ms": 1,
+                    "target_short_qty": "1", "expires_ms": 2, "who": "ada", "reason": "x"}  # fmt: skip
+        other = {**override, "account": "other"}
+        held = entry_of("override", replace(asked, key="2"), {"overrides": [other, override]}, 1)
+        await plain.journal.append("control", epoch, [halted, held])
+        await until(lambda: len(plain.got) >= 2)
+        await until(lambda: shell._latch.state().epoch == 4)
+        assert (await shell.health())["mode"] == "HALTED"
+        assert {message.kind for message in plain.got} == {"trading_state_changed", "target_overridden"}
+        assert [one.account for one in plain.got if isinstance(one, TargetOverridden)] == ["main"]
     finally:
         await shell.stop()
 

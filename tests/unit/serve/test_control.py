@@ -1,62 +1,24 @@
-"""The control API: halts are on record before they take effect, and the answer says who confirmed them."""
+"""The control API: halts are on record before they take effect, and the answer says who confirmed them, in time."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from hedgelock_actors.adapters.memory.journal import MemoryJournal
 from hedgelock_actors.domain.trading_state import TradingMode, TradingState
-from hedgelock_actors.ports.journal import JournalUnavailable
+from hedgelock_actors.ports.journal import Entry, JournalUnavailable, Record
+from hedgelock_actors.runtime.config import Config
 from hedgelock_actors.runtime.trading import recorded_state
-from serve_apps.control import ControlService
-from serve_apps.security import read_token
+from serve_apps.control_service import ControlService, read_people
+from serve_apps.security import People, read_token
+from tests.unit.serve.control_rig import NOW_MS, ROUTERS, TOKENS, Rig, auth
 
-TOKEN = "t" * 64
-AUTH = {"authorization": f"Bearer {TOKEN}"}
-
-
-SNAPSHOTS: Mapping[str, Mapping[str, object]] = {
-    "risk-calculator": {
-        "loans": [{"kind": "loan_changed", "account": "a", "debt": "9", "level": "SAFE"}],
-        "demands": {"a": {"net_ltv": 0.3, "floor_qty": "1", "neutral_qty": "2", "price": "5", "debt": "9"}},
-    },
-    "position-keeper": {"account": "a", "position_qty": "-1", "loan": {"debt": "9"}},
-    "order-router": {"account": "a", "symbol": "BTCUSDT", "orders": [{"order_link_id": "x"}]},
-    "notifier": {"alerts": [{"title": "t"}], "undelivered": 0},
-}
-
-
-class Actors:
-    """A cluster of two routers, of which one may be silent."""
-
-    def __init__(self, journal: MemoryJournal) -> None:
-        self.applied: list[TradingState] = []
-        self.silent: list[str] = []
-        self.on_record: list[TradingState] = []
-        self._journal = journal
-
-    async def actors(self) -> Mapping[str, object]:
-        return {"actors": {"order-router-a": {"status": "ready", "epoch": 4}}, "recoveries": []}
-
-    async def snapshots(self, kind: str) -> dict[str, Mapping[str, object]]:
-        return {"a": SNAPSHOTS.get(kind, {}), "b": {"error": "no answer"}}
-
-    async def apply(self, state: TradingState) -> tuple[Sequence[str], Sequence[str]]:
-        self.applied.append(state)
-        self.on_record.append(await recorded_state(self._journal))
-        routers = ["order-router-a", "order-router-b"]
-        return [name for name in routers if name not in self.silent], self.silent
-
-
-class Rig:
-    def __init__(self) -> None:
-        self.journal = MemoryJournal()
-        self.actors = Actors(self.journal)
-        self.service = ControlService(self.actors, self.journal, TOKEN, lambda: 77)
+ANY = {"reason": "drill"}
 
 
 @pytest.fixture
@@ -64,9 +26,8 @@ def rig() -> Rig:
     return Rig()
 
 
-async def test_a_halt_is_recorded_then_applied_then_confirmed(client: Callable[..., Any], rig: Rig) -> None:
-    async with client(rig.service.handle, "/v1") as http:
-        answer = await http.post("/v1/halt", headers=AUTH, json={"reason": "drill"})
+async def test_a_halt_is_recorded_then_latched_everywhere_then_confirmed(rig: Rig) -> None:
+    answer = await rig.post("/halt", ANY)
     assert answer.status_code == 200
     assert answer.json() == {
         "mode": "HALTED",
@@ -74,74 +35,180 @@ async def test_a_halt_is_recorded_then_applied_then_confirmed(client: Callable[.
         "reason": "drill",
         "recorded": True,
         "confirmed": True,
-        "routers_confirmed": ["order-router-a", "order-router-b"],
+        "routers_confirmed": list(ROUTERS),
         "routers_not_confirmed": [],
-        "ts_ms": 77,
+        "orders_in_flight": [{"account": "a", "order_link_id": "x", "status": "NEW"}],
+        "in_flight_unknown": ["order-router-b"],
+        "ts_ms": NOW_MS,
     }
-    assert rig.actors.on_record == rig.actors.applied == [TradingState(TradingMode.HALTED, 1, "drill")]
+    assert rig.cluster.on_record == rig.cluster.applied == [TradingState(TradingMode.HALTED, 1, "drill")]
 
 
-async def test_who_does_not_answer_is_named(client: Callable[..., Any], rig: Rig) -> None:
-    rig.actors.silent = ["order-router-b"]
-    async with client(rig.service.handle, "/v1") as http:
-        answer = await http.post("/v1/halt", headers=AUTH)
+async def test_who_does_not_answer_is_named(rig: Rig) -> None:
+    rig.cluster.silent = {"order-router-b"}
+    answer = await rig.post("/halt", ANY)
     assert answer.status_code == 202
     assert answer.json()["confirmed"] is False
     assert answer.json()["routers_not_confirmed"] == ["order-router-b"]
 
 
-async def test_every_change_takes_the_next_epoch(client: Callable[..., Any], rig: Rig) -> None:
-    async with client(rig.service.handle, "/v1") as http:
-        for path, epoch in (("halt", 1), ("resume", 2), ("halt", 3)):
-            answer = await http.post(f"/v1/{path}", headers=AUTH, json={"reason": "x"})
-            assert answer.json()["epoch"] == epoch
-    assert await recorded_state(rig.journal) == TradingState(TradingMode.HALTED, 3, "x")
+async def test_a_router_that_holds_a_newer_command_does_not_confirm_an_older_one(rig: Rig) -> None:
+    rig.cluster.held["order-router-a"] = TradingState(TradingMode.ACTIVE, 9, "newer")
+    answer = await rig.post("/halt", ANY)
+    assert answer.json()["routers_not_confirmed"] == ["order-router-a"]
 
 
-async def test_the_same_key_changes_nothing_again(client: Callable[..., Any], rig: Rig) -> None:
-    headers = {**AUTH, "idempotency-key": "k1"}
-    async with client(rig.service.handle, "/v1") as http:
-        first = await http.post("/v1/halt", headers=headers, json={"reason": "x"})
-        again = await http.post("/v1/halt", headers=headers, json={"reason": "x"})
-        other = await http.post("/v1/resume", headers=headers, json={"reason": "x"})
-        bad = await http.post("/v1/halt", headers={**AUTH, "idempotency-key": "a b"})
-    assert first.json()["epoch"] == again.json()["epoch"] == 1
-    assert (other.status_code, other.json()["error"]) == (422, "idempotency_conflict")
-    assert bad.status_code == 422
-    assert (await recorded_state(rig.journal)).mode is TradingMode.HALTED
+async def test_every_change_takes_the_next_epoch_above_all_that_was_heard(rig: Rig) -> None:
+    answers = [await rig.post(f"/{path}", ANY) for path in ("halt", "resume", "reduce-only", "halt")]
+    assert [answer.json()["epoch"] for answer in answers] == [1, 5, 6, 7], "the actors had heard of epoch 4"
+    assert answers[2].json()["mode"] == "REDUCE_ONLY"
+    assert await recorded_state(rig.journal) == TradingState(TradingMode.HALTED, 7, "drill")
 
 
-@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer wrong"}, {"authorization": TOKEN}])
-async def test_without_the_token_nothing_happens(client: Callable[..., Any], rig: Rig, headers: dict[str, str]) -> None:
-    async with client(rig.service.handle, "/v1") as http:
-        answers = [await http.post(f"/v1/{path}", headers=headers) for path in ("halt", "resume")]
-    assert [answer.status_code for answer in answers] == [401, 401]
-    assert answers[0].text == answers[1].text
-    assert rig.actors.applied == []
-    assert await rig.journal.streams() == []
+@pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer wrong"}, {"authorization": TOKENS["ada"]}])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "halt",
+        "resume",
+        "reduce-only",
+        "flatten",
+        "override",
+        "override/lift",
+        "acknowledge",
+        "trades",
+        "approvals/ab/approve",
+    ],
+)
+async def test_without_a_token_nothing_happens(rig: Rig, path: str, headers: dict[str, str]) -> None:
+    async with rig.http() as http:
+        answer = await http.post(f"/{path}", headers=headers)
+        other = await http.post("/halt", headers={"authorization": "Bearer other"})
+    assert answer.status_code == 401
+    assert answer.text == other.text, "the same words for every cause"
+    assert rig.cluster.applied == []
+    assert rig.cluster.got == []
+    assert rig.kinds() == []
 
 
-@pytest.mark.parametrize("body", ['{"reason": ""}', '{"reason": "  "}', '{"why": "x"}', '{"reason": 3}', "{"])
-async def test_a_halt_says_why_or_nothing(client: Callable[..., Any], rig: Rig, body: str) -> None:
-    async with client(rig.service.handle, "/v1") as http:
-        answer = await http.post("/v1/halt", headers=AUTH, content=body)
+@pytest.mark.parametrize(
+    "body", ['{"reason": ""}', '{"reason": "  "}', '{"why": "x"}', '{"reason": 3}', "{", "[" * 9_000]
+)
+async def test_a_halt_says_why_or_nothing(rig: Rig, body: str) -> None:
+    async with rig.http() as http:
+        answer = await http.post("/halt", headers=auth(), content=body)
     assert answer.status_code == 422
-    assert rig.actors.applied == []
+    assert rig.cluster.applied == []
 
 
-class NoJournal(MemoryJournal):
-    async def open(self, stream: str) -> int:
-        raise JournalUnavailable("no database")
+# ------------------------------------------------------------ without a journal, and with a slow one
 
 
-async def test_a_halt_waits_for_no_database_but_a_resume_does(client: Callable[..., Any], rig: Rig) -> None:
-    service = ControlService(rig.actors, NoJournal(), TOKEN, lambda: 77)
-    async with client(service.handle, "/v1") as http:
-        halt = await http.post("/v1/halt", headers=AUTH)
-        resume = await http.post("/v1/resume", headers=AUTH)
+async def test_a_halt_waits_for_no_database_and_everything_else_does(rig: Rig) -> None:
+    assert isinstance(rig.journal, MemoryJournal)
+    rig.journal.available = False
+    halt = await rig.post("/halt", ANY)
+    others = [
+        await rig.post("/resume", ANY),
+        await rig.post("/flatten", ANY),
+        await rig.post("/override", {**ANY, "account": "a", "short": "1", "for_s": 60}),
+        await rig.post("/trades", {**ANY, "account": "a", "side": "sell", "qty": "1"}),
+        await rig.post("/acknowledge", ANY),
+    ]
     assert (halt.json()["recorded"], halt.json()["mode"], halt.json()["epoch"]) == (False, "HALTED", 5)
-    assert resume.status_code == 503
-    assert [state.mode for state in rig.actors.applied] == [TradingMode.HALTED]
+    assert halt.json()["confirmed"] is True
+    assert [answer.status_code for answer in others] == [503] * 5
+    assert [state.mode for state in rig.cluster.applied] == [TradingMode.HALTED]
+    assert rig.cluster.got == []
+
+
+async def test_a_halt_without_a_record_is_recorded_when_the_journal_is_back_and_a_resume_is_above_it(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serve_apps.control_halt.AGAIN_S", 0.01)
+    assert isinstance(rig.journal, MemoryJournal)
+    async with rig.http() as http:
+        rig.journal.available = False
+        await http.post("/halt", headers=auth(), json=ANY)
+        await asyncio.sleep(0.05)
+        rig.journal.available = True
+        for _ in range(200):
+            if rig.kinds():
+                break
+            await asyncio.sleep(0.01)
+        assert await recorded_state(rig.journal) == TradingState(TradingMode.HALTED, 5, "drill")
+        rig.cluster.epoch = 5
+        resumed = await http.post("/resume", headers=auth(), json=ANY)
+    assert (resumed.json()["epoch"], resumed.json()["confirmed"]) == (6, True)
+    assert len(rig.kinds()) == 2
+
+
+async def test_a_router_that_is_further_than_anybody_knew_is_halted_above_that(rig: Rig) -> None:
+    assert isinstance(rig.journal, MemoryJournal)
+    rig.journal.available = False
+    rig.cluster.held["order-router-a"] = TradingState(TradingMode.ACTIVE, 11, "from before")
+    answer = await rig.post("/halt", ANY)
+    assert (answer.json()["epoch"], answer.json()["confirmed"]) == (12, True)
+
+
+class SlowJournal(MemoryJournal):
+    """Answers, but later than a halt can wait."""
+
+    async def open(self, stream: str) -> int:
+        await asyncio.sleep(0.6)
+        return await super().open(stream)
+
+
+async def test_a_slow_journal_delays_a_halt_by_its_share_of_a_second_only() -> None:
+    rig = Rig(SlowJournal())
+    began = time.monotonic()
+    async with rig.http() as http:
+        answer = await http.post("/halt", headers=auth(), json=ANY)
+        took = time.monotonic() - began
+        await asyncio.sleep(1.6)  # the record that came too late has a lower epoch: another one says what took effect
+        assert await recorded_state(rig.journal) == TradingState(TradingMode.HALTED, 5, "drill")
+    assert answer.json()["recorded"] is False
+    assert answer.json()["confirmed"] is True
+    assert took < 0.6
+    assert [state.epoch for state in rig.cluster.applied] == [5]
+
+
+class ContestedJournal(MemoryJournal):
+    """Another writer comes in between every time."""
+
+    async def append(self, stream: str, epoch: int, entries: Sequence[Entry]) -> Sequence[Record]:
+        await super().open(stream)
+        return await super().append(stream, epoch, entries)
+
+
+async def test_when_others_write_all_the_time_a_resume_is_told_so_and_a_halt_halts() -> None:
+    rig = Rig(ContestedJournal())
+    resume, halt = await rig.post("/resume", ANY), await rig.post("/halt", ANY)
+    assert (resume.status_code, resume.json()["error"]) == (409, "conflict")
+    assert (halt.json()["recorded"], halt.json()["confirmed"]) == (False, True)
+
+
+# ------------------------------------------------------------ crash between record and effect
+
+
+class DiesAfterTheRecord(MemoryJournal):
+    async def append(self, stream: str, epoch: int, entries: Sequence[Entry]) -> Sequence[Record]:
+        await super().append(stream, epoch, entries)
+        raise JournalUnavailable("the process died here")
+
+
+async def test_a_resume_that_died_after_its_record_is_the_same_resume_when_it_is_asked_again() -> None:
+    rig = Rig(DiesAfterTheRecord())
+    died = await rig.post("/resume", ANY, key="k")
+    assert died.status_code == 503
+    assert rig.cluster.applied == []
+    rig.again()
+    again = await rig.post("/resume", ANY, key="k")
+    assert (again.status_code, again.json()["epoch"]) == (200, 5)
+    assert rig.kinds() == ["trading_state"]
+
+
+# ------------------------------------------------------------ looking
 
 
 @pytest.mark.parametrize(
@@ -162,31 +229,97 @@ async def test_a_halt_waits_for_no_database_but_a_resume_does(client: Callable[.
             ],
         ),
         ("positions", [{"account": "a", "position_qty": "-1"}]),
-        ("orders", [{"account": "a", "symbol": "BTCUSDT", "order_link_id": "x"}]),
         ("alerts", [{"title": "t"}]),
     ],
 )
-async def test_reading(client: Callable[..., Any], rig: Rig, path: str, rows: list[dict[str, object]]) -> None:
-    async with client(rig.service.handle, "/v1") as http:
-        answer = await http.get(f"/v1/{path}")
-    assert answer.status_code == 200
-    assert answer.json() == {"ts_ms": 77, path: rows, "silent": {"b": "no answer"}}
+async def test_reading(rig: Rig, path: str, rows: list[dict[str, object]]) -> None:
+    assert await rig.get(f"/{path}") == {"ts_ms": NOW_MS, path: rows, "silent": {"b": "no answer"}}
 
 
-async def test_status(client: Callable[..., Any], rig: Rig) -> None:
-    async with client(rig.service.handle, "/v1") as http:
-        answer = (await http.get("/v1/status")).json()
-        assert (await http.post("/v1/status")).status_code == 405
-        assert (await http.get("/v1/nothing")).status_code == 404
+async def test_status_shows_mode_overrides_and_restrictions(rig: Rig) -> None:
+    await rig.post("/override", {"account": "a", "short": "1", "for_s": 60, "reason": "drill"})
+    answer = await rig.get("/status")
     assert answer["trading_state"] == {"mode": "ACTIVE", "epoch": 0, "reason": "start"}
-    assert answer["actors"]["order-router-a"]["status"] == "ready"
+    assert answer["restrictions"] == {"order-router-a": ["foreign activity"], "order-router-b": []}
+    overrides = answer["overrides"]
+    assert isinstance(overrides, list)
+    assert [one["account"] for one in overrides] == ["a"]
+    actors = answer["actors"]
+    assert isinstance(actors, Mapping)
+    assert actors["order-router-a"]["status"] == "ready"
+
+
+async def test_without_a_journal_status_still_answers_and_lists_from_it_say_why_not(rig: Rig) -> None:
+    assert isinstance(rig.journal, MemoryJournal)
+    rig.journal.available = False
+    assert "error" in str((await rig.get("/status"))["trading_state"])
+    async with rig.http() as http:
+        assert (await http.get("/overrides")).status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/status", 405),
+        ("GET", "/halt", 405),
+        ("GET", "/approvals/ab/approve", 405),
+        ("POST", "/audit", 405),
+        ("GET", "/nothing", 404),
+        ("POST", "/approvals/../approve", 404),
+        ("PUT", "/override", 405),
+    ],
+)
+async def test_what_is_not_offered(rig: Rig, method: str, path: str, status: int) -> None:
+    async with rig.http() as http:
+        assert (await http.request(method, path, headers=auth())).status_code == status
+
+
+# ------------------------------------------------------------ people
 
 
 def test_a_token_that_others_can_read_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "control.token"
-    file.write_text(TOKEN + "\n", encoding="utf-8")
+    file.write_text("t" * 64 + "\n", encoding="utf-8")
     file.chmod(0o644)
     with pytest.raises(PermissionError):
         read_token(file)
     file.chmod(0o600)
-    assert read_token(file) == TOKEN
+    assert read_token(file) == "t" * 64
+
+
+def test_everybody_has_a_token_of_their_own(tmp_path: Path) -> None:
+    for name in ("control", "bob"):
+        (tmp_path / f"{name}.token").write_text("t" * 64, encoding="utf-8")
+        (tmp_path / f"{name}.token").chmod(0o600)
+    people = [{"name": "operator"}, {"name": "bob", "token_file": str(tmp_path / "bob.token")}]
+    config = Config.model_validate({"control": {"people": people}})
+    with pytest.raises(ValueError, match="same token"):
+        read_people(tmp_path, config)
+    with pytest.raises(ValueError, match="fewer than"):
+        People({"ada": "short"})
+
+
+@pytest.mark.parametrize(
+    "control",
+    [
+        {"people": [{"name": "a"}, {"name": "a", "token_file": "x"}]},
+        {"people": [{"name": "a"}, {"name": "b"}]},
+        {"two_person": ["resume"]},
+        {"two_person": ["halt"]},
+        {"people": []},
+    ],
+)
+def test_people_who_could_not_be_told_apart_are_refused(control: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="control"):
+        Config.model_validate({"control": control})
+
+
+async def test_the_service_of_the_default_configuration_knows_its_one_operator(tmp_path: Path) -> None:
+    token = tmp_path / "control.token"
+    token.write_text("z" * 64, encoding="utf-8")
+    token.chmod(0o600)
+    rig, config = Rig(), Config()
+    rig.service = ControlService(rig.cluster, rig.journal, read_people(tmp_path, config), config, lambda: NOW_MS)
+    async with rig.http() as http:
+        answer = await http.post("/halt", headers={"authorization": "Bearer " + "z" * 64})
+    assert answer.status_code == 200

@@ -1,0 +1,179 @@
+"""What the control API takes and gives: strict types, unknown fields refused, amounts as decimal strings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+
+from hedgelock_actors.ports.journal import Json
+from serve_apps.schemas import HttpError, unprocessable
+
+Why = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Amount = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,9}(\.[0-9]{1,12})?$")]
+Seconds = Annotated[int, msgspec.Meta(ge=1, le=30 * 86_400)]
+AMOUNT = "a decimal number as a string, like 3.2"
+
+
+class ReasonBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """POST /v1/halt, /v1/reduce-only and /v1/resume: why, for the record."""
+
+    reason: Why = "by an operator"
+    approval_id: Name | None = None
+
+
+class FlattenBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """POST /v1/flatten: hold no short for so long; of one account, or of all."""
+
+    reason: Why
+    account: Name | None = None
+    for_s: Seconds = 3_600
+    approval_id: Name | None = None
+
+
+class OverrideBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """POST /v1/override: hold exactly this short (in coin) for so long."""
+
+    reason: Why
+    short: Amount
+    for_s: Seconds
+    account: Name | None = None
+    """May be left out where there is one account only."""
+    approval_id: Name | None = None
+
+
+class LiftBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """POST /v1/override/lift: let the policy decide again; of one account, or of all."""
+
+    reason: Why = "by an operator"
+    account: Name | None = None
+    approval_id: Name | None = None
+
+
+class AcknowledgeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """POST /v1/acknowledge: a person has seen the fills that were not ours."""
+
+    reason: Why
+    account: Name | None = None
+    approval_id: Name | None = None
+
+
+class TradeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """POST /v1/trades: trade this much (in coin) beside the target."""
+
+    side: Literal["sell", "buy"]
+    qty: Amount
+    reason: Why
+    account: Name | None = None
+    strategy: Name | None = None
+    limit_price: Amount | None = None
+    expires_s: Annotated[int, msgspec.Meta(ge=1, le=3_600)] = 60
+    """Not begun any more after this."""
+    approval_id: Name | None = None
+
+
+class ApproveBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """POST /v1/approvals/ID/approve."""
+
+
+Body = ReasonBody | FlattenBody | OverrideBody | LiftBody | AcknowledgeBody | TradeBody
+Action = Literal["halt", "reduce_only", "resume", "flatten", "override", "lift", "acknowledge", "trade"]
+BODIES: Mapping[Action, type[Body]] = {
+    "halt": ReasonBody,
+    "reduce_only": ReasonBody,
+    "resume": ReasonBody,
+    "flatten": FlattenBody,
+    "override": OverrideBody,
+    "lift": LiftBody,
+    "acknowledge": AcknowledgeBody,
+    "trade": TradeBody,
+}
+PATHS: Mapping[str, Action] = {
+    "/halt": "halt",
+    "/reduce-only": "reduce_only",
+    "/resume": "resume",
+    "/flatten": "flatten",
+    "/override": "override",
+    "/override/lift": "lift",
+    "/acknowledge": "acknowledge",
+    "/trades": "trade",
+}
+
+
+class ModeResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """Which state was recorded, in whose process it is latched, and whose orders are still in flight.
+
+    Who is not confirmed hears of it as soon as it answers. `in_flight_unknown` names routers that did not say.
+    """
+
+    mode: str
+    epoch: int
+    reason: str
+    recorded: bool
+    confirmed: bool
+    routers_confirmed: Sequence[str]
+    routers_not_confirmed: Sequence[str]
+    orders_in_flight: Sequence[Mapping[str, object]]
+    in_flight_unknown: Sequence[str]
+    ts_ms: int
+
+
+class TakenResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """What was recorded, and which actors have taken it in. The others read it from the record."""
+
+    action: str
+    who: str
+    reason: str
+    recorded: bool
+    taken: bool
+    taken_by: Sequence[str]
+    not_taken_by: Sequence[str]
+    detail: Mapping[str, Any]
+    ts_ms: int
+
+
+class WaitingResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """A command that waits for a second person."""
+
+    approval_id: str
+    action: str
+    state: str
+    requested_by: str
+    approved_by: str
+    body: Mapping[str, Json]
+    expires_ms: int
+    detail: str
+    ts_ms: int
+
+
+B = TypeVar("B")
+
+
+def read_body(raw: bytes, kind: type[B]) -> B:
+    """An empty body is an empty object. Raises HttpError 422 naming the field."""
+    try:
+        return msgspec.json.decode(raw or b"{}", type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise unprocessable(error) from None
+
+
+def body_of(action: Action, recorded: Mapping[str, Json]) -> Body:
+    """The body as it went on record."""
+    return msgspec.convert(recorded, BODIES[action])
+
+
+def canonical(body: Body) -> dict[str, Json]:
+    """The body as it goes on record: without what only approves it."""
+    found = {name: getattr(body, name) for name in body.__struct_fields__ if name != "approval_id"}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def amount(value: str, field: str, *, zero: bool = False) -> Decimal:
+    """A quantity or price. Raises HttpError 422."""
+    number = Decimal(value)
+    if number < 0 or (not zero and number == 0):
+        raise HttpError(422, "invalid_input", f"must be greater than 0: {AMOUNT}", field)
+    return number
