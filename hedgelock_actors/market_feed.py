@@ -228,6 +228,7 @@ def _tick(quote: Quote, book: BookView, ticker: TickerView) -> Tick:
         ask_depth_usdt=depth_within(book.asks, quote.mid, DEPTH_REACH),
         funding_rate=float(ticker.funding_rate),
         next_funding_ms=ticker.next_funding_ms,
+        turnover_24h_usdt=float(ticker.turnover_24h_usdt),
     )
 
 

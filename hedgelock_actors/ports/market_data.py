@@ -21,7 +21,7 @@ class BookView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TickerView:
-    """Last, mark, index and funding of a symbol, deltas already merged."""
+    """Last, mark, index and funding of a symbol, deltas already merged. Turnover is 0 while the venue has told none."""
 
     symbol: str
     ts_ms: int
@@ -30,6 +30,7 @@ class TickerView:
     index: Decimal
     funding_rate: Decimal
     next_funding_ms: int
+    turnover_24h_usdt: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -159,20 +159,24 @@ class Market:
         return (self.now_ms // interval + 1) * interval
 
     def _day_figures(self) -> tuple[Decimal, Decimal, Decimal, Decimal, Decimal]:
-        """(price 24 h ago, 1 h ago, high, low, volume) of the last day, renewed every minute."""
+        """(price 24 h ago, 1 h ago, high, low, volume) of the last day, renewed every minute.
+
+        Before the venue has run for a day, the time before its start is taken to have traded as the time since.
+        """
         minute = self.now_ms // MINUTE_MS
         if self._day[0] != minute:
             # A gap in the data may leave a window without bars: the last price still stands.
             day = [bar for bar in self.bars if bar.start_ms > self.now_ms - DAY_MS] or [self.bars[-1]]
             hour = [bar for bar in day if bar.start_ms > self.now_ms - 3_600_000] or [self.bars[-1]]
             price, units = self.units.price, self.units
+            covered_ms = min(DAY_MS, max(MINUTE_MS, self.now_ms - day[0].start_ms))
             self._day = (
                 minute,
                 price(day[0].open),
                 price(hour[0].open),
                 price(max(bar.high for bar in day)),
                 price(min(bar.low for bar in day)),
-                units.qty(sum(bar.lots for bar in day)),
+                units.qty(sum(bar.lots for bar in day) * DAY_MS // covered_ms),
             )
         return self._day[1:]
 

@@ -8,7 +8,7 @@ from hedgelock_actors.adapters.bybit import fields as f
 from hedgelock_actors.adapters.bybit.fields import BadData, Row
 from hedgelock_actors.ports.market_data import TickerView
 
-_KEPT = ("lastPrice", "markPrice", "indexPrice", "fundingRate", "nextFundingTime")
+_KEPT = ("lastPrice", "markPrice", "indexPrice", "fundingRate", "nextFundingTime", "turnover24h")
 
 
 class Ticker:
@@ -58,6 +58,7 @@ class Ticker:
             index=f.price(self._known, "indexPrice"),
             funding_rate=_rate(self._known),
             next_funding_ms=f.integer(self._known, "nextFundingTime"),
+            turnover_24h_usdt=f.amount_or_zero(self._known, "turnover24h"),
         )
 
 

@@ -78,6 +78,7 @@ class Desk:
             index=Decimal(str(price)),
             funding_rate=Decimal("0.0001"),
             next_funding_ms=0,
+            turnover_24h_usdt=Decimal(2_000_000_000),
         )
 
     def ticks(self) -> list[Tick]:
@@ -98,6 +99,7 @@ async def test_book_and_ticker_make_a_tick_for_every_subscriber(desk: Desk) -> N
     [tick] = desk.ticks()
     assert (tick.last, tick.bid, tick.ask) == (Decimal("60001.0"), Decimal("59999.9"), Decimal("60000.1"))
     assert tick.bid_depth_usdt == pytest.approx(2 * 59_999.9)
+    assert tick.turnover_24h_usdt == 2e9
     assert desk.transport.messages(Tick, "keeper") == [tick]
     assert desk.feed.health().status == "ready"
 

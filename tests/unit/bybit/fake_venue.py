@@ -263,4 +263,5 @@ FULL_TICKER = {
     "indexPrice": "60002",
     "fundingRate": "0.0001",
     "nextFundingTime": str(NOW_MS + 3_600_000),
+    "turnover24h": "1500000000.25",
 }

@@ -136,6 +136,7 @@ def test_a_ticker_merges_deltas() -> None:
     assert view is not None
     assert (view.last, view.mark, view.ts_ms) == (Decimal(59000), Decimal(60001), NOW_MS + 100)
     assert view.next_funding_ms == NOW_MS + 3_600_000
+    assert view.turnover_24h_usdt == Decimal("1500000000.25")
 
 
 def test_documented_ticker(shared_file: Callable[[str], Path]) -> None:
