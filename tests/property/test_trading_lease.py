@@ -84,11 +84,13 @@ class World:
 
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["start", "stop", "pause", "resume", "slow", "late", "deaf", "well", "down", "up", "wait"]),
+        st.sampled_from(
+            ["start", "start", "start", "stop", "pause", "resume", "slow", "late", "deaf", "well", "down", "up", "wait"]
+        ),
         st.integers(0, HOLDERS - 1),
-        st.integers(0, 60).map(lambda n: n * STEP),
+        st.integers(0, 30).map(lambda n: n * STEP),
     ),
-    max_size=25,
+    max_size=30,
 )
 
 
