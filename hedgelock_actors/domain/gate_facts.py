@@ -23,9 +23,10 @@ def protects(request: OrderRequest, ctx: GateContext) -> bool:
     """Whether the order protects: it shrinks the position, or raises the short towards its target.
 
     The target is what the stress ladder requires, or a person's override, so an order towards it is protection at
-    every level. A `hedge_trades` command that opens is not: it is nobody's requirement.
+    every level. A `hedge_trades` command that opens is not: it is nobody's requirement. A resend was weighed when it
+    went out first and adds nothing since: only a hard limit may stop it.
     """
-    if request.reduce_only:
+    if request.reduce_only or ctx.resend:
         return True
     if ctx.trade is not None or ctx.target_short_qty is None or request.side is Side.BUY:
         return False

@@ -292,6 +292,14 @@ def test_a_resend_towards_the_target_is_counted_once() -> None:
     assert code_of(request("1"), replace(ctx, target_short_qty=D("0.5"))) is C.AWAY_FROM_TARGET
 
 
+def test_what_went_out_once_is_not_held_to_the_day_s_budgets_again() -> None:
+    known = ("intent-1", Intent(side=Side.SELL, qty=D(1), committed_qty=D(1), attempts=frozenset({0})))
+    ctx = gate(known, working=Working(sell_qty=D(1), count=1), fees_today_usdt=D(10_000), resend=True)
+    assert code_of(request("1"), ctx) is None
+    assert code_of(request("1"), replace(ctx, resend=False)) is C.DUPLICATE
+    assert code_of(request("1"), gate(fees_today_usdt=D(10_000))) is C.DAILY_FEES
+
+
 def test_trades_and_realised_profit_are_beside_the_target() -> None:
     ctx = gate(position_qty=SHORT, target_short_qty=D(5))
     assert code_of(request("1"), replace(ctx, trade=TradeBudget())) is None
