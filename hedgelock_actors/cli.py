@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from hedgelock_actors.cli_bench import bench
 from hedgelock_actors.cli_common import ConfigOption, JsonFlag, StateOption, err
 from hedgelock_actors.cli_common import answer as _answer
 from hedgelock_actors.cli_common import config_of as _config
@@ -26,6 +27,7 @@ app = typer.Typer(
     help="Keeps crypto-backed loans from being liquidated: watches LTV, holds the short, sweeps its profit.",
 )
 app.command("execution-report")(execution_report)
+app.add_typer(bench, name="bench")
 
 
 @app.command()

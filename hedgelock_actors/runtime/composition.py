@@ -11,7 +11,6 @@ from typing import Protocol
 from hedgelock_actors.actor import Health
 from hedgelock_actors.adapters.bybit.endpoints import Endpoints
 from hedgelock_actors.adapters.bybit.loans import BybitLoans
-from hedgelock_actors.adapters.bybit.market_data import BybitMarketData
 from hedgelock_actors.adapters.bybit.secret import Credentials, Secret
 from hedgelock_actors.adapters.bybit.venue import BybitVenue, OrderRules
 from hedgelock_actors.adapters.postgres.journal import PostgresJournal
@@ -28,6 +27,7 @@ from hedgelock_actors.ports.journal import Journal
 from hedgelock_actors.ports.latch import Latch
 from hedgelock_actors.position_keeper import PositionKeeper
 from hedgelock_actors.risk_calculator import RiskCalculator
+from hedgelock_actors.runtime import trace
 from hedgelock_actors.runtime.alert_file import ALERTS_FILE, AlertFile
 from hedgelock_actors.runtime.config import AccountConfig, Config
 from hedgelock_actors.runtime.control_feed import ControlFeed
@@ -168,7 +168,7 @@ def _market_feed(declared: Declared, parts: Parts, transport: RayTransport) -> P
         *(keeper_name(account.name) for account in accounts),
         *(router_name(account.name) for account in accounts),
     ]
-    market = BybitMarketData(_endpoints(parts), parts.clock, _pace(declared, parts))
+    market = trace.market_data()(_endpoints(parts), parts.clock, _pace(declared, parts))
     return MarketFeed(
         declared.name,
         symbols,
@@ -272,7 +272,7 @@ def _venue(declared: Declared, account: AccountConfig, parts: Parts) -> BybitVen
         per_second=venue.order_pace, wait_ms=venue.order_wait_ms, clock_offset_max_ms=venue.clock_offset_max_ms
     )
     pace = _pace(declared, parts)
-    return BybitVenue(_endpoints(parts), _credentials(account, parts), account.name, parts.clock, pace, rules=rules)
+    return trace.venue()(_endpoints(parts), _credentials(account, parts), account.name, parts.clock, pace, rules=rules)
 
 
 def _loans(account: AccountConfig, parts: Parts) -> BybitLoans:

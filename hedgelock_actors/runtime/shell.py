@@ -24,6 +24,7 @@ from hedgelock_actors.ports.latch import Latch
 from hedgelock_actors.runtime.composition import Built, compose
 from hedgelock_actors.runtime.handles import Cluster
 from hedgelock_actors.runtime.receiver import Receiver
+from hedgelock_actors.runtime.trace import watched
 
 LOG = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ class ActorShell:
                 built = await compose(self._name, self._state, self._born_ms, self._latch, self._cluster.deliver)
                 self._built = built
                 await built.actor.start()
-                await self._inbox.open(built.actor.receive, built.clock.observe)
+                await self._inbox.open(watched(self._name, built.actor.receive), built.clock.observe)
                 await built.clock.start()
             except Exception as error:  # the edge: an actor that cannot start says so and tries again
                 self._trouble = f"{type(error).__name__}: {error}"[:500]

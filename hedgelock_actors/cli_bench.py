@@ -1,0 +1,75 @@
+"""`hedgelock bench …`: measured on this machine, against a simulated exchange, through the real actors on Ray."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Coroutine, Mapping
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Annotated, Any, Protocol, TypeVar
+
+import typer
+from rich.console import Console
+
+from hedgelock_actors.cli_common import JsonFlag, fail, out
+
+bench = typer.Typer(no_args_is_help=True, help="Measure latency, throughput and recovery on this machine.")
+
+
+class Outcome(Protocol):
+    """What every benchmark returns."""
+
+    @property
+    def kept(self) -> Mapping[str, bool]: ...
+
+    def as_values(self) -> dict[str, object]: ...
+
+
+R = TypeVar("R", bound=Outcome)
+
+
+@bench.command()
+def order(
+    orders: Annotated[int, typer.Option(min=10, help="How many orders to measure.")] = 300,
+    rate: Annotated[int, typer.Option(min=1, max=100, help="Price steps, so orders, a second and account.")] = 4,
+    accounts: Annotated[int, typer.Option(min=1, max=8, help="Hedge accounts.")] = 1,
+    lifted: Annotated[bool, typer.Option("--lifted", help="Without limits, the venue's and ours: throughput.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """From a price to the order on the wire and to the fill, against the floor of a bare loop in one process."""
+    from hedgelock_actors.bench.order_bench import BenchOptions, bench_order
+    from hedgelock_actors.bench.order_table import as_table
+
+    options = BenchOptions(orders=orders, rate=rate, accounts=accounts, lifted=lifted)
+    _finish(_quietly(bench_order(options, _teller(as_json))), as_json, as_table)
+
+
+def _teller(as_json: bool) -> Any:  # noqa: ANN401 - a function of one text
+    console = Console(stderr=True, quiet=as_json)
+    return lambda text: console.print(f"[dim]{text}[/dim]", highlight=False)
+
+
+def _quietly(work: Coroutine[object, object, R]) -> R:
+    """Ray prints on our standard output: JSON on it, and the screen, are ours."""
+    from hedgelock_actors.bench.order_bench import BenchFailed
+    from hedgelock_actors.runtime.launch import StartFailed
+
+    try:
+        with (
+            Path("/dev/null").open("w", encoding="utf-8") as nowhere,
+            redirect_stdout(nowhere),
+            redirect_stderr(nowhere),
+        ):
+            return asyncio.run(work)
+    except (BenchFailed, StartFailed) as error:
+        fail(str(error))
+
+
+def _finish(found: R, as_json: bool, table: Any) -> None:  # noqa: ANN401 - what draws an R
+    if as_json:
+        typer.echo(json.dumps(found.as_values(), indent=1, allow_nan=False))
+    else:
+        out.print(table(found))
+    if not all(kept for name, kept in found.kept.items() if "goal" not in name):
+        raise typer.Exit(1)
