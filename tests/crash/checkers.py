@@ -71,7 +71,7 @@ def books(world: RouterWorld) -> Iterator[str]:
     true = [(one.exec_id, one.side.value, one.qty) for one in world.venue.executed]
     if sorted(kept) != sorted(true):
         yield f"executions journalled: {sorted(kept)}, of the venue: {sorted(true)}"
-    said = Decimal(str(world.router.snapshot()["position_qty"]))
+    said = Decimal(str(world.actor.snapshot()["position_qty"]))
     if said != world.venue.signed_qty:
         yield f"the router counts {said}, the venue {world.venue.signed_qty}"
 

@@ -100,7 +100,8 @@ class _Fused:
 
 
 def _kind(args: Sequence[object]) -> str:
-    """The kind of the records that are written, for people who read where a process died."""
+    """The kinds of the records that are written, for people who read where a process died."""
     last = args[-1] if args else None
     entries = last if isinstance(last, Sequence) else ()
-    return "".join(f" {entry.kind}" for entry in entries[:1] if isinstance(entry, Entry))
+    kinds = dict.fromkeys(entry.kind for entry in entries if isinstance(entry, Entry))
+    return f" {'+'.join(kinds)}" if kinds else ""

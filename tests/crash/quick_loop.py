@@ -48,7 +48,7 @@ async def settle() -> None:
     """Let everything run that can run, until nothing is ready but us."""
     loop = asyncio.get_running_loop()
     await asyncio.sleep(0)
-    while loop._ready:  # type: ignore[attr-defined]
+    while loop._ready:  # type: ignore[attr-defined]  # noqa: ASYNC110 (there is no event for "nothing is ready")
         await asyncio.sleep(0)
 
 

@@ -1,154 +1,86 @@
-"""One account whose router dies and comes back, and the venue's record against which that is judged."""
+"""One account whose router dies and comes back, with what its stories are made of."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from decimal import Decimal
 from typing import Any
 
-from hedgelock_actors.adapters.memory.journal import MemoryJournal
-from hedgelock_actors.adapters.memory.transport import MemoryTransport
 from hedgelock_actors.domain.loan import RiskLevel
-from hedgelock_actors.domain.messages import AnyMessage, RealiseProfit, SetTarget, TradingStateChanged
+from hedgelock_actors.domain.messages import RealiseProfit, SetTarget, TradingStateChanged
 from hedgelock_actors.domain.policy import Policy
 from hedgelock_actors.domain.trading_state import TradingMode, TradingState
 from hedgelock_actors.order_router import OrderRouter
-from hedgelock_actors.ports.journal import Entry, Record
+from hedgelock_actors.ports.journal import Entry
 from hedgelock_actors.ports.latch import Latch
-from tests.crash.fuse import Fuse, Tape, fused
-from tests.crash.quick_loop import QuickClock, kill_tasks, settle
+from tests.crash.fuse import Fuse, fused
+from tests.crash.lives import Lives
 from tests.crash.venue import MatrixVenue
 from tests.unit.actors.fake_venue import ACCOUNT, SYMBOL
 
 ROUTER = f"order-router-{ACCOUNT}"
 KEEPER = f"position-keeper-{ACCOUNT}"
 CONTROL = "control"
-DEATHS_MAX = 10
 
 
-class TapedJournal(MemoryJournal):
-    """Notes on the tape what was kept, when it was kept. `kept` is called after that: someone else's moment to act."""
-
-    def __init__(self, tape: Tape) -> None:
-        super().__init__()
-        self._tape = tape
-        self.kept: Callable[[Entry], None] = lambda _: None
-
-    async def append(self, stream: str, epoch: int, entries: Sequence[Entry]) -> Sequence[Record]:
-        records = await super().append(stream, epoch, entries)
-        for entry in entries:
-            self._tape.note(f"keeps {entry.kind}", str(entry.payload.get("order_link_id", "")))
-            self.kept(entry)
-        return records
-
-
-class RouterWorld:
-    """`fuses`: for each life of the router the point at which it ends; lives after these go on."""
+class RouterWorld(Lives[OrderRouter]):
+    """The venue acknowledges at once; orders show and fill `lag_ms` later."""
 
     def __init__(self, lag_ms: int = 0, fuses: Sequence[int] = ()) -> None:
-        self.clock = QuickClock()
-        self.tape = Tape(self.clock.now_ms)
-        self.journal = TapedJournal(self.tape)
+        super().__init__(fuses)
         self.venue = MatrixVenue(self.tape, self.clock.now_ms, lag_ms)
-        self.transport = MemoryTransport()
         self.policy = Policy()
-        self.lag_ms = lag_ms
-        self.fuses = list(fuses)
-        self.fuse = Fuse()
-        self.deaths: list[str] = []
-        self.wrong: list[str] = []
-        """What did not come in time."""
+        self.step_s = max(1, lag_ms // 5_000)
+        """How often a price comes while a story waits."""
         self.targets: list[Decimal] = []
         self.bought = Decimal(0)
         """What is to be bought in all, by the story."""
         self._told: SetTarget | None = None
-        self._epochs: dict[str, int] = {}
         self._latch = Latch()
-        self._router: OrderRouter | None = None
 
-    # ------------------------------------------------------------ lives
+    def build(self, fuse: Fuse) -> OrderRouter:
+        self._latch = Latch()
+        return OrderRouter(
+            ROUTER,
+            ACCOUNT,
+            SYMBOL,
+            venue=fused(self.venue, fuse, "venue"),
+            journal=fused(self.journal, fuse, "journal"),
+            transport=fused(self.transport, fuse, "transport"),
+            clock=self.clock,
+            policy=self.policy,
+            latch=self._latch,
+            notifier="notifier",
+            **_more(),
+        )
 
-    async def boot(self) -> None:
-        """Start a router, and another one when it dies at that."""
-        while True:
-            self.tape.life += 1
-            self.fuse = Fuse(self.fuses.pop(0) if self.fuses else -1)
-            self._latch = Latch()
-            self._router = OrderRouter(
-                ROUTER,
-                ACCOUNT,
-                SYMBOL,
-                venue=fused(self.venue, self.fuse, "venue"),
-                journal=fused(self.journal, self.fuse, "journal"),
-                transport=fused(self.transport, self.fuse, "transport"),
-                clock=self.clock,
-                policy=self.policy,
-                latch=self._latch,
-                notifier="notifier",
-                **_more(),
-            )
-            if await self._survives(self._router.start()):
-                return
-
-    async def _survives(self, call: Awaitable[None]) -> bool:
-        """Do it and let all run dry; False when the process died of it (it is buried then)."""
-        try:
-            await call
-        except BaseException:
-            if not self.fuse.dead:
-                raise
-        await settle()
-        if not self.fuse.dead:
-            return True
-        self.deaths.append(self.fuse.where)
-        self.tape.note(f"dies {self.fuse.where}")
-        assert len(self.deaths) < DEATHS_MAX
-        await kill_tasks()
-        self.clock.forget()
+    def buried(self) -> None:
         self.venue.hang_up()
-        return False
 
-    async def _live(self, call: Callable[[], Awaitable[None]]) -> bool:
-        """False when the router died of it: then its successor lives, and has heard the price and the target."""
-        if await self._survives(call()):
-            return True
-        await self.boot()
+    async def greeted(self) -> None:
+        """The price and the target come again."""
         await self.tell(self.venue.tick())
         if self._told is not None:
             await self.tell(self._told)
-        return False
-
-    async def tell(self, message: AnyMessage) -> None:
-        """Until a router has taken it in and lived."""
-        while not await self._live(lambda: self.router.receive(message)):
-            pass
-
-    @property
-    def router(self) -> OrderRouter:
-        """The one that lives."""
-        assert self._router is not None
-        return self._router
-
-    # ------------------------------------------------------------ what a story is made of
 
     async def seconds(self, count: int, step: int = 1) -> None:
         """Time passes; prices and pushes come."""
         for _ in range(0, count, step):
-            await self._live(lambda: self.clock.advance(step * 1_000))
-            await self._live(self.venue.push)
+            await self.live(lambda: self.clock.advance(step * 1_000))
+            await self.live(self.venue.push)
             await self.tell(self.venue.tick())
-            await self._live(self.venue.push)
+            await self.live(self.venue.push)
 
     async def until(self, what: str, true: Callable[[], bool], limit_s: int = 240) -> None:
         """Time passes until the venue says that it is so."""
-        for _ in range(limit_s):
+        for _ in range(0, limit_s, self.step_s):
             if true():
                 return
-            await self.seconds(1)
+            await self.seconds(self.step_s, self.step_s)
         self.wrong.append(f"not within {limit_s} s: {what} (position {self.venue.signed_qty})")
 
-    async def target(self, qty: str, level: RiskLevel = RiskLevel.CAUTION) -> None:
+    async def target(self, qty: str, level: RiskLevel) -> None:
         """The keeper journals a target and states it."""
         message = SetTarget(
             account=ACCOUNT,
@@ -161,7 +93,7 @@ class RouterWorld:
             causation_id=f"story-{len(self.targets)}",
         )
         self.targets.append(Decimal(qty))
-        await self._write(KEEPER, "target", f"target:{message.version}", message.model_dump(mode="json"))
+        await self.write(KEEPER, "target", f"target:{message.version}", message.model_dump(mode="json"))
         self._told = message
         await self.tell(message)
 
@@ -198,20 +130,13 @@ class RouterWorld:
     def _state(self, mode: TradingMode, epoch: int) -> None:
         """In the audit before the effect; then in the latch, from another thread."""
         payload = {"mode": mode.value, "epoch": epoch, "reason": "story"}
-        _run(self._write(CONTROL, "trading_state", f"trading_state:{epoch}", payload))
+        _now(self.write(CONTROL, "trading_state", f"trading_state:{epoch}", payload))
         self.tape.note("halted" if mode is TradingMode.HALTED else "resumed")
         self._latch.set(TradingState(mode, epoch, "story"))
 
-    async def _write(self, stream: str, kind: str, key: str, payload: Any) -> None:
-        """Other actors' records; they do not die here."""
-        if stream not in self._epochs:
-            self._epochs[stream] = await self.journal.open(stream)
-        entry = Entry(kind=kind, key=key, ts_ms=self.clock.now_ms(), account=ACCOUNT, payload=payload)
-        await MemoryJournal.append(self.journal, stream, self._epochs[stream], [entry])
 
-
-def _run(call: Any) -> None:
-    """Run a coroutine that waits for nothing, here and now."""
+def _now(call: Coroutine[Any, Any, None]) -> None:
+    """Run what waits for nothing, here and now."""
     try:
         call.send(None)
     except StopIteration:
@@ -221,8 +146,7 @@ def _run(call: Any) -> None:
 
 def _more() -> dict[str, Any]:
     """What a router needs beyond the ports."""
-    known = inspect.signature(OrderRouter.__init__).parameters
-    if "lease" not in known:
+    if "lease" not in inspect.signature(OrderRouter.__init__).parameters:
         return {}
     from hedgelock_actors.adapters.memory.lease import AlwaysHeld
 

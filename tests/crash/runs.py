@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 from typing import Protocol
 
 from tests.crash.fuse import Fuse, Tape
+from tests.crash.keeper_world import KeeperPlay
 from tests.crash.quick_loop import QuickLoop, kill_tasks
 from tests.crash.stories import STORIES as ROUTER_STORIES
 from tests.crash.stories import RouterPlay
+from tests.crash.treasury_world import TreasuryPlay
 
 LAGS_MS = (0, 3_000, 25_000)
 
@@ -70,7 +72,12 @@ class Part:
 
 
 PARTS: Mapping[str, Part] = MappingProxyType(
-    {name: Part(partial(RouterPlay, story), LAGS_MS) for name, story in ROUTER_STORIES.items()}
+    {
+        **{name: Part(partial(RouterPlay, story), LAGS_MS) for name, story in ROUTER_STORIES.items()},
+        "wide": Part(partial(RouterPlay, ROUTER_STORIES["wide"]), (0,)),
+        "sweep": Part(TreasuryPlay, LAGS_MS),
+        "targets": Part(KeeperPlay, (0,)),
+    }
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from types import MappingProxyType
 
@@ -59,8 +60,18 @@ async def silence(world: RouterWorld) -> None:
     await _end(world, "1.5")
 
 
+async def wide(world: RouterWorld) -> None:
+    """No limit order fills: each intent takes all its limit attempts and a market order."""
+    world.venue.wide = True
+    limits = replace(world.policy.limits, orders_per_minute=100, critical_orders_per_minute=100)
+    world.policy = replace(world.policy, limits=limits)
+    await _begin(world)
+    await world.target("1.0", RiskLevel.CRITICAL)
+    await _end(world, "1.0")
+
+
 STORIES: Mapping[str, Story] = MappingProxyType(
-    {"growth": growth, "profit": profit, "halting": halting, "silence": silence}
+    {"growth": growth, "profit": profit, "halting": halting, "silence": silence, "wide": wide}
 )
 
 

@@ -65,6 +65,8 @@ class MatrixVenue:
         self.tape, self.now_ms, self.lag_ms = tape, now_ms, lag_ms
         self.mid = Decimal(60_000)
         self.depth: list[Decimal] = []
+        self.wide = False
+        """The spread is wider than any limit reaches: only market orders fill."""
         self.answers: list[str] = []
         self.orders: dict[str, Held] = {}
         self.executed: list[Execution] = []
@@ -222,6 +224,29 @@ class MatrixVenue:
             if self._handler is not None:
                 await self._handler(event)
 
+    def trade(self, link: str, side: Side, qty: Decimal, price: Decimal, *, maker: bool = False) -> None:
+        """A fill of an order, by whomever it was sent."""
+        self.executed.append(
+            Execution(
+                symbol=SYMBOL,
+                exec_id=f"x{len(self.executed)}",
+                order_id=f"id-{link}",
+                order_link_id=link,
+                side=side,
+                qty=qty,
+                price=price,
+                fee=qty * price * FEE,
+                exec_type="Trade",
+                is_maker=maker,
+                ts_ms=self.now_ms(),
+                closed_size=ZERO,
+                create_type="CreateByUser",
+            )
+        )
+        self.tape.note(f"fills {side.value} {qty}", link)
+        self.lowest = min(self.lowest, self.signed_qty)
+        self._outbox.append(self.executed[-1])
+
     def hang_up(self) -> None:
         """The connection is gone, and what was under way on it."""
         self._handler = None
@@ -229,7 +254,7 @@ class MatrixVenue:
 
     def _arrive(self, held: Held) -> None:
         request, touch = held.request, self._touch(held.request.side)
-        crosses = held.price is None or (held.price - touch) * request.side.sign >= 0
+        crosses = held.price is None or (not self.wide and (held.price - touch) * request.side.sign >= 0)
         rests = request.time_in_force in (TimeInForce.GTC, TimeInForce.POST_ONLY)
         held.shown_ms = self.now_ms()
         if request.reduce_only and self._most(held) <= ZERO:
@@ -262,26 +287,7 @@ class MatrixVenue:
             return
         held.filled += qty
         held.value += qty * price
-        self.executed.append(
-            Execution(
-                symbol=SYMBOL,
-                exec_id=f"x{len(self.executed)}",
-                order_id=_order_id(held.request),
-                order_link_id=held.request.order_link_id,
-                side=held.request.side,
-                qty=qty,
-                price=price,
-                fee=qty * price * FEE,
-                exec_type="Trade",
-                is_maker=maker,
-                ts_ms=self.now_ms(),
-                closed_size=ZERO,
-                create_type="CreateByUser",
-            )
-        )
-        self.tape.note(f"fills {held.request.side.value} {qty}", held.request.order_link_id)
-        self.lowest = min(self.lowest, self.signed_qty)
-        self._outbox.append(self.executed[-1])
+        self.trade(held.request.order_link_id, held.request.side, qty, price, maker=maker)
         if held.filled == held.request.qty:
             self._close(held, OrderStatus.FILLED)
         else:
