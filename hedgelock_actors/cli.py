@@ -15,10 +15,11 @@ from hedgelock_actors.cli_common import ConfigOption, JsonFlag, StateOption, err
 from hedgelock_actors.cli_common import answer as _answer
 from hedgelock_actors.cli_common import config_of as _config
 from hedgelock_actors.cli_common import run as _run
+from hedgelock_actors.cli_control import register as register_control
 from hedgelock_actors.cli_execution import execution_report
 from hedgelock_actors.domain.errors import InvalidInput
 from hedgelock_actors.runtime import tables
-from hedgelock_actors.runtime.config import Config, load
+from hedgelock_actors.runtime.config import load
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 app.command("execution-report")(execution_report)
 app.add_typer(bench, name="bench")
+register_control(app)
 
 
 @app.command()
@@ -90,37 +92,6 @@ def status(config: ConfigOption = None, state_dir: StateOption = None, as_json: 
     from hedgelock_actors.runtime.client import ask
 
     _answer(_run(ask(_config(config, state_dir).state, "GET", "/status")), as_json, tables.status)
-
-
-@app.command()
-def halt(
-    reason: Annotated[str, typer.Option(help="Why, for the record.")] = "by an operator",
-    config: ConfigOption = None,
-    state_dir: StateOption = None,
-    as_json: JsonFlag = False,
-) -> None:
-    """Forbid new orders and cancel working ones. The hedge stays on."""
-    _set_mode("/halt", reason, _config(config, state_dir), as_json)
-
-
-@app.command()
-def resume(
-    reason: Annotated[str, typer.Option(help="Why, for the record.")] = "by an operator",
-    config: ConfigOption = None,
-    state_dir: StateOption = None,
-    as_json: JsonFlag = False,
-) -> None:
-    """Allow orders again after a halt."""
-    _set_mode("/resume", reason, _config(config, state_dir), as_json)
-
-
-def _set_mode(path: str, reason: str, config: Config, as_json: bool) -> None:
-    from hedgelock_actors.runtime.client import ask
-
-    answer = _run(ask(config.state, "POST", path, {"reason": reason}))
-    _answer(answer, as_json, tables.mode)
-    if not answer.get("confirmed"):
-        raise typer.Exit(1)
 
 
 @app.command()

@@ -117,6 +117,30 @@ def start_ray(config: Config, state: Path, ports: Ports) -> None:
         )
 
 
+def address() -> str | None:
+    """Where another process of this host may join the cluster of this process."""
+    import ray
+
+    return str(ray.get_runtime_context().gcs_address) if ray.is_initialized() else None
+
+
+def join_ray(state: Path, where: str) -> None:
+    """Join the cluster of the run in `state`, for as long as this process lives or until `stop_ray`.
+
+    Raises:
+        OSError: nothing listens at `where`.
+        RuntimeError: it does not let us in.
+    """
+    host, _, port = where.rpartition(":")
+    socket.create_connection((host, int(port)), timeout=1.0).close()
+    _set_environment({"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(state / RAY_TOKEN_FILE)})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import ray
+
+        ray.init(address=where, namespace="hedgelock", log_to_driver=False, logging_level=logging.ERROR)
+
+
 def _set_environment(values: Mapping[str, str]) -> None:
     """For this process too: Ray's core has read its environment when it was imported, so it is told to look again."""
     os.environ.update(values)

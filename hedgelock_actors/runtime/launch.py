@@ -241,6 +241,7 @@ class Up:
             exchange=self.exchange.rest if self.exchange is not None else self.config.venue.url,
             started_ms=time.time_ns() // 1_000_000,
             speed=str(self.config.sample.speed),
+            ray_address=cluster.address(),
         )
         write_run(self.state, self.info)
 

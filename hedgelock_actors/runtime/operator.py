@@ -43,7 +43,7 @@ class Operator:
         found = await asyncio.gather(*(self._snapshot(name, wait_s) for name in names))
         return dict(zip(names, found, strict=True))
 
-    async def apply(self, state: TradingState) -> dict[str, TradingState | None]:
+    async def apply(self, state: TradingState, wait_s: float = APPLY_S) -> dict[str, TradingState | None]:
         """Latch a state in every router's process, all at once. Returns what each holds now, None of who is silent.
 
         The supervisor is told beside it: it tells all other actors, and the silent ones when they are back.
@@ -52,7 +52,7 @@ class Operator:
         self._telling.add(telling)
         telling.add_done_callback(self._telling.discard)
         names = [one.name for one in self._declared if one.kind == "order-router"]
-        answers = await asyncio.gather(*(self._tell(name, state, wait_s=APPLY_S) for name in names))
+        answers = await asyncio.gather(*(self._tell(name, state, wait_s=wait_s) for name in names))
         return {name: _held(answer) for name, answer in zip(names, answers, strict=True)}
 
     async def deliver(self, to: str, message: AnyMessage, wait_s: float) -> str:

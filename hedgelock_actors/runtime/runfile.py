@@ -27,6 +27,8 @@ class RunInfo:
     exchange: str | None
     started_ms: int
     speed: str
+    ray_address: str | None = None
+    """Where the actors can be reached when HTTP does not answer."""
 
 
 class NotRunning(Exception):

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from hedgelock_actors.runtime import control_tables
 from hedgelock_actors.runtime.loan_plan import Plan, PlanInput
 
 Answer = Mapping[str, object]
@@ -124,22 +125,27 @@ def status(answer: Answer) -> RenderableType:
     actors = _table("Actors", "name", "status", "pid", "detail")
     for name, health in _mapping(answer.get("actors")).items():
         actors.add_row(name, str(health.get("status")), str(health.get("pid", "")), str(health.get("detail", "")))
-    return Group(head, loans, actors)
+    return Group(head, *_held(answer), loans, actors)
+
+
+def _held(answer: Answer) -> list[RenderableType]:
+    """What people hold or were asked for, and what routers do not do."""
+    shown: list[RenderableType] = []
+    overrides = control_tables.held(_sequence(answer.get("overrides")))
+    if overrides is not None:
+        shown.append(overrides)
+    waiting = [f"{one['action']} ({one['approval_id']})" for one in _sequence(answer.get("approvals_waiting"))]
+    if waiting:
+        shown.append(Text(f"waiting for a second person: {', '.join(waiting)}", style="yellow"))
+    for router, reasons in _mapping(answer.get("restrictions")).items():
+        if reasons:
+            shown.append(Text(f"{router} opens nothing: {'; '.join(map(str, reasons))}", style="bold red"))
+    return shown
 
 
 def down(answer: Answer) -> RenderableType:
     """`hedgelock down`."""
     return Text(str(answer.get("detail", "")))
-
-
-def mode(answer: Answer) -> RenderableType:
-    """`hedgelock halt` and `resume`."""
-    text = Text(f"{answer['mode']} in epoch {answer['epoch']}: ", style="bold")
-    text.append("recorded; " if answer["recorded"] else "NOT on record (no journal); ")
-    if answer["confirmed"]:
-        return text.append("every order router confirmed it", style="green")
-    missing = ", ".join(map(str, _sequence(answer["routers_not_confirmed"]))) or "no router is known"
-    return text.append(f"not confirmed by {missing}; it is told again as soon as it answers", style="bold red")
 
 
 def size(answer: Answer) -> RenderableType:
