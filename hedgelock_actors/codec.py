@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from hedgelock_actors.domain.order import (
     Accepted,
+    AmendRequest,
     OrderRequest,
     OrderStatus,
     OrderType,
@@ -116,6 +117,19 @@ def request_from(payload: Payload) -> OrderRequest:
         intent_id=text(payload, "intent_id"),
         attempt=integer(payload, "attempt"),
     )
+
+
+def amend_payload(request: AmendRequest) -> dict[str, Json]:
+    """An amendment as the journal keeps it."""
+    return {
+        "account": request.account,
+        "symbol": request.symbol,
+        "side": request.side.value,
+        "order_link_id": request.order_link_id,
+        "intent_id": request.intent_id,
+        "price": str(request.price),
+        "number": request.number,
+    }
 
 
 def outcome_payload(outcome: SubmitOutcome) -> dict[str, Json]:

@@ -14,7 +14,13 @@ from hedgelock_actors.ports.journal import Entry, Record
 from hedgelock_actors.ports.venue import PositionView
 
 OPENING = "Opening"
+ADJUSTMENT = "Adjustment"
+"""What the venue's position moved by and no execution explains."""
 OVERLAP_MS = 60_000
+KEPT_MS = 3_600_000
+"""Executions are remembered one by one for so long: far longer than a backfill reaches back."""
+FOLD_AT = 2_000
+DAY_MS = 86_400_000
 
 
 class ExecutionLedger:
@@ -28,10 +34,13 @@ class ExecutionLedger:
         self._account = account
         self._symbol = symbol
         self._last_ms = 0
+        self._fold_at = FOLD_AT
+        self._day = 0
+        self._day_began = (ZERO, ZERO)
 
     def replay(self, record: Record) -> Execution | None:
         """Fold one journal record, when it is an execution or the opening."""
-        if record.entry.kind not in (self.kind, "opening"):
+        if record.entry.kind not in (self.kind, "opening", "adjustment"):
             return None
         execution = execution_from(record.entry.payload)
         self._take(execution)
@@ -75,6 +84,38 @@ class ExecutionLedger:
                 self._take(one)
         return new
 
+    async def adjust(self, signed_qty: Decimal, price: Decimal, now_ms: int) -> Execution:
+        """Follow the venue's position where executions do not explain it; the difference is on record as such.
+
+        Raises JournalUnavailable, StaleEpoch.
+        """
+        missing = signed_qty - self.fold.signed_qty
+        adjustment = Execution(
+            symbol=self._symbol,
+            exec_id=f"adjustment-{now_ms}",
+            order_id="",
+            order_link_id="",
+            side=Side.BUY if missing > ZERO else Side.SELL,
+            qty=abs(missing),
+            price=price,
+            fee=ZERO,
+            exec_type=ADJUSTMENT,
+            is_maker=False,
+            ts_ms=max(now_ms, self._last_ms),
+            closed_size=ZERO,
+            create_type="",
+        )
+        await self._stream.append(self._entry("adjustment", adjustment))
+        self._take(adjustment)
+        return adjustment
+
+    def today(self, now_ms: int) -> tuple[Decimal, Decimal]:
+        """Realised profit (fees and funding included) and fees paid since midnight UTC, USDT."""
+        if now_ms // DAY_MS != self._day:
+            return ZERO, ZERO
+        realised, fees = self._day_began
+        return self.fold.realised_pnl - realised, self.fold.fees - fees
+
     def since_ms(self) -> int:
         """From when on executions are to be asked for: the last known one, with an overlap."""
         opened = self.opened_ms or 0
@@ -85,14 +126,20 @@ class ExecutionLedger:
         return self.fold.signed_qty != signed_qty
 
     def _is_new(self, execution: Execution) -> bool:
-        early = self.opened_ms is not None and execution.ts_ms < self.opened_ms
+        early = self.opened_ms is not None and execution.ts_ms < max(self.opened_ms, self.fold.settled_ms)
         return execution.symbol == self._symbol and execution.exec_id not in self.fold.keys and not early
 
     def _take(self, execution: Execution) -> None:
         if execution.exec_type == OPENING:
             self.opened_ms = execution.ts_ms + 1
+        day = execution.ts_ms // DAY_MS
+        if day > self._day:
+            self._day, self._day_began = day, (self.fold.realised_pnl, self.fold.fees)
         self.fold = self.fold.apply(execution)
         self._last_ms = max(self._last_ms, execution.ts_ms)
+        if len(self.fold.executions) >= self._fold_at:
+            self.fold = self.fold.settle(self._last_ms - KEPT_MS)
+            self._fold_at = len(self.fold.executions) + FOLD_AT
 
     def _entry(self, kind: str, execution: Execution) -> Entry:
         return Entry(

@@ -5,7 +5,8 @@ Nothing here waits or decides; the journal's records and the live events go thro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import islice
@@ -14,6 +15,7 @@ from types import MappingProxyType
 from hedgelock_actors.codec import (
     Payload,
     amount,
+    flag,
     integer,
     outcome_from,
     request_from,
@@ -22,7 +24,16 @@ from hedgelock_actors.codec import (
 )
 from hedgelock_actors.domain.limits import Intent, Working, working_of
 from hedgelock_actors.domain.money import ZERO
-from hedgelock_actors.domain.order import OrderRequest, OrderState, OrderStatus, OrderView, Side, SubmitOutcome, Unknown
+from hedgelock_actors.domain.order import (
+    OrderRequest,
+    OrderState,
+    OrderStatus,
+    OrderView,
+    Side,
+    SubmitOutcome,
+    TimeInForce,
+    Unknown,
+)
 from hedgelock_actors.domain.position import Execution
 from hedgelock_actors.ports.journal import Record
 
@@ -30,6 +41,8 @@ SETTLED_KEPT = 2_000
 """Orders remembered after they are settled, for the view and for late news."""
 LINKS_KEPT = 50_000
 GAPS_KEPT = 1_000
+RECENT_KEPT = 5_000
+REALISES_KEPT = 1_000
 MINUTE_MS = 60_000
 
 
@@ -41,7 +54,15 @@ class IntentBook:
     side: Side
     qty: Decimal
     realise_id: str = ""
+    trade_id: str = ""
+    gap: int = 0
+    """Which gap under its target version it closes; means nothing for realising and trades."""
+    decided_mid: Decimal = ZERO
     links: list[str] = field(default_factory=list)
+    next_attempt: int = 0
+    """Attempts below it were handed to the venue, or may have been."""
+    ended: bool = False
+    """A strategy has brought it to its end: what is left is another intent's."""
 
 
 @dataclass(slots=True)
@@ -52,10 +73,11 @@ class Tracked:
     sends: int = 0
     answers: int = 0
     sent_ms: int = 0
-    quote_ms: int = 0
-    """Time of the price it was last sent at."""
     look_ms: int = 0
     looks: int = 0
+    amends: int = 0
+    measured: bool = False
+    """How much of it filled was reckoned with, once."""
     told: bool = False
     """The alert about its being unresolved was given."""
 
@@ -63,6 +85,12 @@ class Tracked:
     def link(self) -> str:
         """Its id at the venue."""
         return self.state.request.order_link_id
+
+    @property
+    def price(self) -> Decimal | None:
+        """Where it is, by the venue's last word; None for a market order."""
+        view = self.state.view
+        return self.state.request.price if view is None or self.state.request.price is None else view.price
 
     @property
     def settled(self) -> bool:
@@ -73,6 +101,16 @@ class Tracked:
     def unresolved(self) -> bool:
         """Handed to the venue, and the venue has not said a word about the order itself."""
         return self.state.from_view is None and not self.state.terminal
+
+    @property
+    def resting(self) -> bool:
+        """It may stay in the book for long."""
+        return self.state.request.time_in_force in (TimeInForce.GTC, TimeInForce.POST_ONLY)
+
+    @property
+    def refused(self) -> bool:
+        """The venue asked to send it again later: it certainly has nothing of it."""
+        return self.state.status is OrderStatus.PENDING_SUBMIT and self.answers >= self.sends > 0
 
 
 @dataclass(slots=True)
@@ -100,6 +138,12 @@ class RouterBook:
         self.known_links: dict[str, None] = {}
         """Ids of our orders, oldest first; longer remembered than the orders themselves."""
         self.sent_ms: list[int] = []
+        self.decided_ms: deque[int] = deque()
+        """When intents of the last minute were decided."""
+        self.amended_ms: deque[int] = deque()
+        """When amendments of the last minute were asked for."""
+        self._recent: deque[Tracked] = deque(maxlen=RECENT_KEPT)
+        self._changed: dict[str, None] = {}
 
     # ------------------------------------------------------------ facts, from the journal or as they happen
 
@@ -108,10 +152,12 @@ class RouterBook:
         payload, ts_ms = record.entry.payload, record.entry.ts_ms
         match record.entry.kind:
             case "intent":
-                self.decide(payload)
+                self.decide(payload, ts_ms)
                 self.sending(request_from(payload), ts_ms)
             case "resend":
                 self.sending(request_from(payload), ts_ms)
+            case "amend":
+                self.amending(text(payload, "order_link_id"), integer(payload, "number"), ts_ms)
             case "outcome":
                 self.answered(text(payload, "order_link_id"), outcome_from(payload))
             case "absent":
@@ -122,6 +168,8 @@ class RouterBook:
                 self.realise(text(payload, "request_id"), amount(payload, "qty"))
             case "realise_done":
                 self.realise_done(text(payload, "request_id"))
+            case "strategy_done":
+                self.strategy_done(text(payload, "intent_id"), flag(payload, "ended"))
             case _:
                 pass
 
@@ -132,19 +180,32 @@ class RouterBook:
                 tracked.answers = tracked.sends
                 tracked.state = tracked.state.apply_outcome(Unknown("no answer was journalled"))
 
-    def decide(self, payload: Payload) -> None:
+    def decide(self, payload: Payload, now_ms: int) -> None:
         """A decision stands behind an order; a known one stays as it was."""
         intent_id = text(payload, "intent_id")
-        if intent_id not in self.intents:
-            self.intents[intent_id] = IntentBook(
-                intent_id=intent_id,
-                side=Side(text(payload, "side")),
-                qty=amount(payload, "intent_qty"),
-                realise_id=text(payload, "realise_id"),
-            )
-            if not text(payload, "realise_id"):
-                version, gap = integer(payload, "target_version"), integer(payload, "gap")
-                self.gaps[version] = max(self.gaps.get(version, 0), gap + 1)
+        if intent_id in self.intents:
+            return
+        intent = self.intents[intent_id] = IntentBook(
+            intent_id=intent_id,
+            side=Side(text(payload, "side")),
+            qty=amount(payload, "intent_qty"),
+            realise_id=text(payload, "realise_id"),
+            trade_id=text(payload, "trade_id"),
+            gap=integer(payload, "gap"),
+            decided_mid=amount(payload, "decided_mid"),
+        )
+        if not intent.realise_id and not intent.trade_id:
+            version = integer(payload, "target_version")
+            self.gaps[version] = max(self.gaps.get(version, 0), intent.gap + 1)
+        self.decided_ms.append(now_ms)
+        while now_ms - self.decided_ms[0] >= MINUTE_MS:
+            self.decided_ms.popleft()
+
+    def strategy_done(self, intent_id: str, ended: bool) -> None:
+        """A strategy stopped working on an intent; `ended`: for good."""
+        intent = self.intents.get(intent_id)
+        if intent is not None:
+            intent.ended = intent.ended or ended
 
     def sending(self, request: OrderRequest, now_ms: int) -> Tracked:
         """The order is about to be handed to the venue (again)."""
@@ -152,14 +213,27 @@ class RouterBook:
         tracked = self.orders.get(link)
         if tracked is None:
             tracked = self.orders[link] = self._live[link] = Tracked(OrderState(request=request))
-            self.intents[request.intent_id].links.append(link)
+            intent = self.intents[request.intent_id]
+            intent.links.append(link)
+            intent.next_attempt = max(intent.next_attempt, request.attempt + 1)
             self.known_links[link] = None
+            self._recent.append(tracked)
         tracked.sends += 1
         tracked.sent_ms = now_ms
         tracked.look_ms = now_ms + 1_000
         self.sent_ms = [sent for sent in self.sent_ms if now_ms - sent < MINUTE_MS]
         self.sent_ms.append(now_ms)
+        self._changed[link] = None
         return tracked
+
+    def amending(self, link: str, number: int, now_ms: int) -> None:
+        """Another price is about to be asked for."""
+        tracked = self.orders.get(link)
+        if tracked is not None:
+            tracked.amends = max(tracked.amends, number)
+        self.amended_ms.append(now_ms)
+        while now_ms - self.amended_ms[0] >= MINUTE_MS:
+            self.amended_ms.popleft()
 
     def answered(self, link: str, outcome: SubmitOutcome) -> None:
         """The venue's answer to a send."""
@@ -167,6 +241,7 @@ class RouterBook:
         if tracked is not None:
             tracked.answers += 1
             tracked.state = tracked.state.apply_outcome(outcome)
+            self._changed[link] = None
 
     def absent(self, link: str, why: str) -> None:
         """The order never left us."""
@@ -174,6 +249,7 @@ class RouterBook:
         if tracked is not None:
             tracked.answers = tracked.sends
             tracked.state = tracked.state.prove_absent(why)
+            self._changed[link] = None
 
     def heard(self, view: OrderView) -> bool:
         """The venue's word about an order; True when it is one of ours and told something new."""
@@ -182,8 +258,11 @@ class RouterBook:
             return False
         before = tracked.state
         tracked.state = before.apply_view(view)
+        if tracked.state == before:
+            return False
         self._live[tracked.link] = tracked
-        return tracked.state != before
+        self._changed[tracked.link] = None
+        return True
 
     def executed(self, execution: Execution) -> None:
         """A fill; the position itself is folded elsewhere."""
@@ -191,6 +270,7 @@ class RouterBook:
         if tracked is not None and not execution.is_funding:
             tracked.state = tracked.state.apply_execution(execution.exec_id, execution.qty)
             self._live[tracked.link] = tracked
+            self._changed[tracked.link] = None
 
     def realise(self, request_id: str, qty: Decimal) -> None:
         """Hear of a request to realise profit."""
@@ -205,6 +285,9 @@ class RouterBook:
         """Keep memory bounded: drop the oldest settled orders, and intents without orders."""
         for link in list(self.known_links)[: max(0, len(self.known_links) - LINKS_KEPT)]:
             del self.known_links[link]
+        done = [one.request_id for one in self.realises.values() if one.done]
+        for request_id in done[: max(0, len(done) - REALISES_KEPT)]:
+            del self.realises[request_id]
         for version in sorted(self.gaps)[: max(0, len(self.gaps) - GAPS_KEPT)]:
             del self.gaps[version]
         excess = len(self.orders) - SETTLED_KEPT
@@ -217,6 +300,13 @@ class RouterBook:
             if intent is not None and all(one not in self.orders for one in intent.links):
                 del self.intents[intent_id]
 
+    def take_changed(self) -> list[Tracked]:
+        """Orders of which something became known since this was last asked."""
+        if not self._changed:
+            return []
+        changed, self._changed = self._changed, {}
+        return [self.orders[link] for link in changed if link in self.orders]
+
     # ------------------------------------------------------------ how it adds up
 
     def unsettled(self) -> list[Tracked]:
@@ -224,11 +314,28 @@ class RouterBook:
         self._live = {link: tracked for link, tracked in self._live.items() if not tracked.settled}
         return list(self._live.values())
 
-    def working(self, without: str = "") -> Working:
-        """The worst case of all unsettled orders, one of them left out on request."""
-        return working_of(
-            tracked.state for tracked in self.unsettled() if tracked.state.request.order_link_id != without
-        )
+    def working(self, without: Collection[str] = ()) -> Working:
+        """The worst case of all unsettled orders, some of them left out on request."""
+        return working_of(tracked.state for tracked in self.unsettled() if tracked.link not in without)
+
+    def of_trades(self) -> list[Tracked]:
+        """Unsettled orders of trades."""
+        return [one for one in self.unsettled() if self._is_trade(one)]
+
+    def _is_trade(self, tracked: Tracked) -> bool:
+        intent = self.intents.get(tracked.state.request.intent_id)
+        return intent is not None and bool(intent.trade_id)
+
+    def recent(self, now_ms: int) -> list[Tracked]:
+        """Orders sent within the last minute."""
+        while self._recent and now_ms - self._recent[0].sent_ms >= MINUTE_MS:
+            self._recent.popleft()
+        return list(self._recent)
+
+    def trade_working(self, without: Collection[str] = ()) -> Decimal:
+        """What orders of trades may still add to the short (sells less buys)."""
+        of_trades = (one for one in self.of_trades() if one.link not in without)
+        return sum((-one.state.request.side.sign * one.state.outstanding_qty for one in of_trades), ZERO)
 
     def committed(self, intent: IntentBook) -> Decimal:
         """Filled, plus the worst case of what may still fill."""
@@ -286,6 +393,11 @@ def realise_intent_id(prefix: str, request_id: str) -> str:
     return f"{prefix}:realise:{request_id}"
 
 
+def trade_intent_id(prefix: str, trade_id: str) -> str:
+    """The intent to carry out a trade."""
+    return f"{prefix}:trade:{trade_id}"
+
+
 def _order_summary(tracked: Tracked) -> Mapping[str, object]:
     state = tracked.state
     return {
@@ -297,6 +409,7 @@ def _order_summary(tracked: Tracked) -> Mapping[str, object]:
         "price": None if state.request.price is None else str(state.request.price),
         "reduce_only": state.request.reduce_only,
         "status": state.status.value,
+        "time_in_force": state.request.time_in_force.value,
         "filled": str(state.cum_qty),
         "sent_ms": tracked.sent_ms,
     }

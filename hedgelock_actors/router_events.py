@@ -7,7 +7,10 @@ from decimal import Decimal
 
 from hedgelock_actors.domain.messages import (
     AnyMessage,
+    CancelTrade,
     FeedStale,
+    ForeignActivityAcknowledged,
+    HedgeTrade,
     RealiseProfit,
     SetTarget,
     Tick,
@@ -15,7 +18,14 @@ from hedgelock_actors.domain.messages import (
 )
 from hedgelock_actors.domain.order import OrderView
 from hedgelock_actors.domain.position import Execution
-from hedgelock_actors.ports.venue import PositionView, PrivateEvent, StreamLost, StreamRestored
+from hedgelock_actors.ports.venue import (
+    Maintenance,
+    PositionView,
+    PrivateEvent,
+    StreamLost,
+    StreamRestored,
+    WalletView,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +39,25 @@ class Beat:
 
 
 @dataclass(frozen=True, slots=True)
+class Wake:
+    """Something that was to be done at this time is due."""
+
+
+@dataclass(frozen=True, slots=True)
 class OrderSought:
     """The venue was asked about an order; None: it shows nothing, which is no evidence of absence."""
 
     link: str
     view: OrderView | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOrdersRead:
+    """The venue's open orders by query, and ours that we thought unsettled when it was asked."""
+
+    views: tuple[OrderView, ...]
+    ours: frozenset[str]
+    ts_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +75,47 @@ class PositionRead:
     fold_before: Decimal
 
 
-RouterEvent = (
+@dataclass(frozen=True, slots=True)
+class AccountRead:
+    """The account's settings and money by query."""
+
+    faults: tuple[str, ...]
+    wallet: WalletView
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceRead:
+    """Announced and ongoing windows by query."""
+
+    windows: tuple[Maintenance, ...]
+
+
+OwnEvent = (
+    Recover
+    | Beat
+    | Wake
+    | OrderSought
+    | OpenOrdersRead
+    | ExecutionsRead
+    | PositionRead
+    | AccountRead
+    | MaintenanceRead
+    | StreamLost
+    | StreamRestored
+)
+Heard = (
     Tick
     | FeedStale
     | SetTarget
     | RealiseProfit
+    | HedgeTrade
+    | CancelTrade
+    | ForeignActivityAcknowledged
     | TradingStateChanged
     | OrderView
     | Execution
-    | StreamLost
-    | StreamRestored
-    | Recover
-    | Beat
-    | OrderSought
-    | ExecutionsRead
-    | PositionRead
 )
+RouterEvent = Heard | OwnEvent
 
 
 def event_of(heard: AnyMessage | PrivateEvent, account: str, symbol: str) -> tuple[RouterEvent, str | None] | None:
@@ -76,8 +125,10 @@ def event_of(heard: AnyMessage | PrivateEvent, account: str, symbol: str) -> tup
             return (heard, "price") if heard.symbol == symbol else None
         case SetTarget():
             return (heard, "target") if (heard.account, heard.symbol) == (account, symbol) else None
-        case RealiseProfit():
+        case RealiseProfit() | HedgeTrade() | CancelTrade():
             return (heard, None) if (heard.account, heard.symbol) == (account, symbol) else None
+        case ForeignActivityAcknowledged():
+            return (heard, None) if heard.account == account else None
         case TradingStateChanged():
             return (heard, "trading")
         case OrderView() | Execution():

@@ -1,21 +1,18 @@
-"""Which order the router would send next: a pure function of what it knows. One at a time, protection first."""
+"""What the router would do next: a pure function of what it knows. One goal at a time, protection first."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from itertools import islice
 
-from hedgelock_actors.codec import Payload, request_payload
-from hedgelock_actors.domain.gap import Gap, gap_to
+from hedgelock_actors.codec import request_payload
+from hedgelock_actors.domain.gap import Gap, gap_to, price_through_mid
 from hedgelock_actors.domain.limits import Limits
-from hedgelock_actors.domain.loan import RiskLevel
 from hedgelock_actors.domain.market import Instrument, Quote
 from hedgelock_actors.domain.money import ZERO, round_to_step
 from hedgelock_actors.domain.order import OrderRequest, OrderStatus, Side
-from hedgelock_actors.domain.policy import ExecutionPolicy
-from hedgelock_actors.execution.aggressive import Goal, Settings, attempt_order, attempts_in_all, same_order
+from hedgelock_actors.execution.strategy import Book, Goal, Mode
 from hedgelock_actors.ports.journal import Json
 from hedgelock_actors.router_book import (
     IntentBook,
@@ -24,7 +21,10 @@ from hedgelock_actors.router_book import (
     Tracked,
     gap_intent_id,
     realise_intent_id,
+    trade_intent_id,
 )
+from hedgelock_actors.router_state import RouterState
+from hedgelock_actors.router_trades import Trade, TradeBook
 
 RESEND_AFTER_MS = 10_000
 """Longer than the venue's receive window (5 s): a request still under way by then would be refused for its age."""
@@ -32,41 +32,28 @@ RETRY_AFTER_MS = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """The short that is to be held, as last stated."""
-
-    version: int
-    short_qty: Decimal
-    level: RiskLevel
-    reason: str
-    causation_id: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """Everything that the next order depends on, beside the book."""
+    """Everything that the next step depends on, beside the books."""
 
     now_ms: int
-    target: Target | None
-    quote: Quote
-    signed_qty: Decimal
+    state: RouterState
+    market: Book
     instrument: Instrument
+    signed_qty: Decimal
     limits: Limits
-    execution: ExecutionPolicy
 
     @property
-    def settings(self) -> Settings:
-        """What bounds an attempt."""
-        return Settings(instrument=self.instrument, limits=self.limits, policy=self.execution)
+    def quote(self) -> Quote:
+        """The prices."""
+        return self.market.quote
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Send:
-    """Send (or send again) this order; `payload` is what the journal keeps of the decision."""
+class Resend:
+    """Send this order again under its own id; `payload` is what the journal keeps of it."""
 
     request: OrderRequest
     payload: Mapping[str, Json]
-    resend: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,22 +72,37 @@ class RealiseEnd:
     filled: Decimal
 
 
-Plan = Send | Drop | RealiseEnd
+@dataclass(frozen=True, slots=True)
+class TradeEnd:
+    """This trade is over; `error` "" when it succeeded."""
+
+    trade: Trade
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeginGoal:
+    """Have a strategy work on this intent. `asked`: by that one."""
+
+    goal: Goal
+    intent: IntentBook
+    asked: Mode | None = None
+
+
+Plan = Resend | Drop | RealiseEnd | TradeEnd | BeginGoal
 
 
 class Planner:
     """The router's mind for one account and symbol."""
 
-    def __init__(self, book: RouterBook) -> None:
-        self._book = book
+    def __init__(self, book: RouterBook, trades: TradeBook) -> None:
+        self._book, self._trades = book, trades
         self._prefix = f"{book.account}:{book.symbol}"
 
-    def next(self, at: Situation) -> Plan | None:
-        """What to do now; None when the position is where it should be, or something must be waited for."""
-        for tracked in self._book.unsettled():
-            plan = self._again(tracked, at)
-            if plan is not None:
-                return plan
+    def next_goal(self, at: Situation) -> BeginGoal | RealiseEnd | TradeEnd | None:
+        """What to begin (or to end) when no strategy is at work; None when the position is where it should be, or
+        something must be waited for.
+        """
         gap = self._gap(at)
         if gap is not None and gap.side is Side.SELL:
             return self._close_gap(gap, at)
@@ -109,38 +111,60 @@ class Planner:
             plan = self._realise(realise, at)
             if plan is not None:
                 return plan
-        return None if gap is None or realise is not None else self._close_gap(gap, at)
+        elif gap is not None:
+            return self._close_gap(gap, at)
+        trade = self._trades.pending()
+        return None if trade is None else self._trade(trade, at)
 
-    def _gap(self, at: Situation, without: str = "") -> Gap | None:
-        if at.target is None:
+    def again(self, at: Situation) -> Resend | Drop | None:
+        """An order of which nothing is known, and that is to go out again under its own id (or is not needed)."""
+        for tracked in self._book.unsettled():
+            plan = self._again(tracked, at)
+            if plan is not None:
+                return plan
+        return None
+
+    def missing(self, at: Situation, without: Collection[str] = ()) -> Decimal:
+        """How much short is missing (> 0) or too much (< 0), with some orders left out; not on any grid."""
+        if at.state.target is None:
+            return ZERO
+        working = self._book.working(without)
+        return self._wanted_short(at, without) + at.signed_qty - working.sell_qty + working.buy_qty
+
+    def has_gap(self, at: Situation, without: Collection[str] = ()) -> bool:
+        """There is a gap large enough to be ordered, with some orders left out."""
+        return self._gap(at, without) is not None
+
+    def _wanted_short(self, at: Situation, without: Collection[str] = ()) -> Decimal:
+        target = at.state.target.short_qty if at.state.target is not None else ZERO
+        return max(ZERO, target + self._trades.offset + self._book.trade_working(without))
+
+    def _gap(self, at: Situation, without: Collection[str] = ()) -> Gap | None:
+        if at.state.target is None:
             return None
         working = self._book.working(without)
-        return gap_to(at.target.short_qty, at.signed_qty, working, at.instrument, at.quote.mark)
+        return gap_to(self._wanted_short(at, without), at.signed_qty, working, at.instrument, at.quote.mark)
 
-    # ------------------------------------------------------------ new orders
+    # ------------------------------------------------------------ goals
 
-    def _close_gap(self, gap: Gap, at: Situation) -> Send | None:
-        if at.target is None or self._waits(gap.side, at):
+    def _close_gap(self, gap: Gap, at: Situation) -> BeginGoal | None:
+        if at.state.target is None:
             return None
-        intent = self._book.latest_intent(self._prefix, at.target.version, gap.side)
-        left = ZERO if intent is None else intent.qty - self._book.committed(intent)
-        if intent is not None and left >= at.instrument.min_qty:
-            if self._book.alive(intent):
-                return None
-            if not self._spent(intent, at):
-                return self._send(intent, min(gap.qty, left), at, gap=self._book.gaps[at.target.version] - 1)
-        number = self._book.gaps.get(at.target.version, 0)
-        intent = IntentBook(gap_intent_id(self._prefix, at.target.version, number), gap.side, gap.qty)
-        return self._send(intent, gap.qty, at, gap=number)
+        version = at.state.target.version
+        intent = self._book.latest_intent(self._prefix, version, gap.side)
+        if intent is not None and not intent.ended:
+            left = intent.qty - self._book.committed(intent)
+            if left >= at.instrument.min_qty:
+                return None if self._book.alive(intent) else self._begin(intent, min(gap.qty, left), at)
+        number = self._book.gaps.get(version, 0)
+        intent = IntentBook(gap_intent_id(self._prefix, version, number), gap.side, gap.qty, gap=number)
+        return self._begin(intent, gap.qty, at)
 
-    def _spent(self, intent: IntentBook, at: Situation) -> bool:
-        return self._book.misses(intent) >= attempts_in_all(at.execution)
-
-    def _realise(self, realise: Realise, at: Situation) -> Send | RealiseEnd | None:
+    def _realise(self, realise: Realise, at: Situation) -> BeginGoal | RealiseEnd | None:
         intent_id = realise_intent_id(self._prefix, realise.request_id)
         intent = self._book.intents.get(intent_id)
         if intent is None:
-            short = max(ZERO, -at.signed_qty - self._book.working().buy_qty)
+            short = self._short(at)
             if short < realise.qty and self._book.unsettled():
                 # Fills are still on their way: what can be realised is not known yet.
                 return None
@@ -150,78 +174,110 @@ class Planner:
             intent = IntentBook(intent_id, Side.BUY, qty, realise.request_id)
         if self._book.alive(intent):
             return None
-        left = intent.qty - self._book.committed(intent)
-        if left < at.instrument.min_qty or self._spent(intent, at):
+        left = min(intent.qty - self._book.committed(intent), self._short(at))
+        if left < at.instrument.min_qty or intent.ended:
             return RealiseEnd(realise.request_id, self._book.filled(intent))
-        if self._waits(Side.BUY, at):
+        return self._begin(intent, left, at, Mode.AGGRESSIVE)
+
+    def _trade(self, trade: Trade, at: Situation) -> BeginGoal | TradeEnd | None:
+        intent_id = trade_intent_id(self._prefix, trade.trade_id)
+        intent = self._book.intents.get(intent_id)
+        if intent is None:
+            return self._new_trade(trade, intent_id, at)
+        if self._book.alive(intent):
             return None
-        short = max(ZERO, -at.signed_qty - self._book.working().buy_qty)
-        return self._send(intent, min(left, short), at)
+        left = intent.qty - self._book.committed(intent)
+        if left < at.instrument.min_qty:
+            return TradeEnd(trade, "" if intent.qty >= trade.command.qty - at.instrument.qty_step else "CUT_SHORT")
+        if trade.cancelled or trade.over or intent.ended:
+            return TradeEnd(trade, "CANCELLED" if trade.cancelled else trade.over or trade.error or "NOT_FILLED")
+        return self._begin(intent, left, at, trade.asked, trade)
 
-    def _send(self, intent: IntentBook, qty: Decimal, at: Situation, gap: int = 0) -> Send | None:
-        goal = Goal(account=self._book.account, symbol=self._book.symbol, intent_id=intent.intent_id, side=intent.side)
-        misses = self._book.misses(intent)
-        request = attempt_order(goal, len(intent.links), misses, qty, at.quote, at.settings)
-        if request is None:
-            return None
-        return Send(request=request, payload=self._payload(request, intent, at, gap))
+    def _new_trade(self, trade: Trade, intent_id: str, at: Situation) -> BeginGoal | TradeEnd:
+        command = trade.command
+        if trade.cancelled or trade.fault or trade.over:
+            return TradeEnd(trade, trade.fault or trade.over or "CANCELLED")
+        if command.expires_ms is not None and at.now_ms > command.expires_ms:
+            return TradeEnd(trade, "EXPIRED")
+        most = self._trades.can_take_back(trade, self._book.trade_working())
+        qty = round_to_step(min(command.qty, most), at.instrument.qty_step, "down")
+        if qty < at.instrument.min_qty:
+            return TradeEnd(trade, "NOTHING_TO_TAKE_BACK" if command.side is Side.BUY else "BELOW_VENUE_MIN_QTY")
+        intent = IntentBook(intent_id, command.side, qty, trade_id=trade.trade_id)
+        return self._begin(intent, qty, at, trade.asked, trade)
 
-    def _payload(self, request: OrderRequest, intent: IntentBook, at: Situation, gap: int) -> Payload:
-        return {
-            **request_payload(request),
-            "intent_qty": str(intent.qty),
-            "realise_id": intent.realise_id,
-            "gap": gap,
-            "target_version": at.target.version if at.target else 0,
-            "target_qty": str(at.target.short_qty if at.target else ZERO),
-            "position_qty": str(at.signed_qty),
-            "level": (at.target.level if at.target else RiskLevel.SAFE).value,
-            "mid": str(at.quote.mid),
-            "mark": str(at.quote.mark),
-            "quote_ms": at.quote.ts_ms,
-            "reason": at.target.reason if at.target else "",
-            "causation_id": at.target.causation_id if at.target else "",
-        }
-
-    def _waits(self, side: Side, at: Situation) -> bool:
-        """An order at this very price, or a moment ago, did not fill: another one would not either."""
-        return any(
-            (tracked.quote_ms == at.quote.ts_ms or at.now_ms - tracked.sent_ms < at.execution.pause_ms)
-            and tracked.state.request.side is side
-            and tracked.state.status is not OrderStatus.FILLED
-            for tracked in islice(reversed(self._book.orders.values()), 4)
+    def _begin(
+        self, intent: IntentBook, qty: Decimal, at: Situation, asked: Mode | None = None, trade: Trade | None = None
+    ) -> BeginGoal:
+        if intent.decided_mid <= ZERO:
+            intent.decided_mid = at.quote.mid
+        goal = Goal(
+            account=self._book.account,
+            symbol=self._book.symbol,
+            intent_id=intent.intent_id,
+            side=intent.side,
+            qty=qty,
+            level=at.state.level,
+            decided_mid=intent.decided_mid,
+            first_attempt=intent.next_attempt,
+            misses=self._book.misses(intent),
+            limit_price=trade.command.limit_price if trade is not None else None,
+            reference_price=trade.command.reference_price if trade is not None else None,
         )
+        return BeginGoal(goal=goal, intent=intent, asked=asked)
+
+    def _short(self, at: Situation) -> Decimal:
+        return max(ZERO, -at.signed_qty - self._book.working().buy_qty)
 
     # ------------------------------------------------------------ the same order again
 
-    def _again(self, tracked: Tracked, at: Situation) -> Plan | None:
+    def _again(self, tracked: Tracked, at: Situation) -> Resend | Drop | None:
         """Send an order again under its own id when nothing of it is known and it is still needed."""
         if not tracked.unresolved or tracked.sends > tracked.answers:
             return None
         refused = tracked.state.status is OrderStatus.PENDING_SUBMIT
         if refused and at.now_ms - tracked.sent_ms < RETRY_AFTER_MS:
             return None
-        if not refused and not self._looked_long_enough(tracked, at.now_ms):
+        if not refused and not _looked_long_enough(tracked, at.now_ms):
             return None
-        request = tracked.state.request
-        needed = self._still_needed(request, at)
+        needed = self._still_needed(tracked.state.request, at)
         if needed < at.instrument.min_qty:
             # Only a refusal proves that the venue has nothing; silence never does.
-            return Drop(request.order_link_id, "refused, and not needed any more") if refused else None
-        intent = self._book.intents.get(request.intent_id)
-        misses = self._book.misses(intent) if intent is not None else 0
-        again = same_order(request, misses, needed, at.quote, at.settings)
-        return Send(request=again, payload={**request_payload(again), "send": tracked.sends + 1}, resend=True)
-
-    def _looked_long_enough(self, tracked: Tracked, now_ms: int) -> bool:
-        silent = tracked.state.status is OrderStatus.UNRESOLVED
-        return silent and tracked.looks > 0 and now_ms - tracked.sent_ms >= RESEND_AFTER_MS
+            return Drop(tracked.link, "refused, and not needed any more") if refused else None
+        again = same_order(tracked, needed, at.quote, at.limits, at.instrument)
+        return Resend(request=again, payload={**request_payload(again), "send": tracked.sends + 1})
 
     def _still_needed(self, request: OrderRequest, at: Situation) -> Decimal:
         intent = self._book.intents.get(request.intent_id)
+        if intent is not None and intent.trade_id:
+            trade = self._trades.trades.get(intent.trade_id)
+            return request.qty if trade is not None and not trade.done and not trade.cancelled else ZERO
         if intent is not None and intent.realise_id:
             realise = self._book.realises.get(intent.realise_id)
             pending = realise is not None and not realise.done
             return min(request.qty, max(ZERO, -at.signed_qty)) if pending else ZERO
-        gap = self._gap(at, without=request.order_link_id)
+        gap = self._gap(at, without=(request.order_link_id,))
         return min(request.qty, gap.qty) if gap is not None and gap.side is request.side else ZERO
+
+
+def same_order(tracked: Tracked, qty: Decimal, quote: Quote, limits: Limits, instrument: Instrument) -> OrderRequest:
+    """The same attempt to be sent again: its own id and type, for not more than before, at its own price as far as
+    that is still within what we may pay (and, if it is to rest, not beyond the touch).
+    """
+    request = tracked.state.request
+    if request.price is None:
+        return replace(request, qty=min(request.qty, qty))
+    selling = request.side is Side.SELL
+    if tracked.resting:
+        touch = quote.touch(not selling)
+        price = max(request.price, touch) if selling else min(request.price, touch)
+    else:
+        worst = price_through_mid(request.side, quote, limits.max_slippage_bps, instrument)
+        near = quote.touch(selling)
+        price = max(worst, min(request.price, near)) if selling else min(worst, max(request.price, near))
+    return replace(request, price=price, qty=min(request.qty, qty))
+
+
+def _looked_long_enough(tracked: Tracked, now_ms: int) -> bool:
+    silent = tracked.state.status is OrderStatus.UNRESOLVED
+    return silent and tracked.looks > 0 and now_ms - tracked.sent_ms >= RESEND_AFTER_MS

@@ -100,6 +100,8 @@ def _order(message: OrderEvent) -> Sequence[AlertRaised]:
         "unresolved": (Severity.HIGH, "Nobody knows what became of an order"),
         "external_fill": (Severity.HIGH, "A fill that we did not order"),
         "liquidation": (Severity.CRITICAL, "The hedge was liquidated or taken over"),
+        "restricted": (Severity.HIGH, "The hedge may only shrink at present"),
+        "runaway": (Severity.CRITICAL, "Far too many decisions: the hedge may only shrink"),
     }.get(message.event)
     if known is None:
         return ()

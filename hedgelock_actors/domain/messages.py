@@ -319,7 +319,9 @@ class OrderEvent(Message):
     account: str
     symbol: str
     ts_ms: int
-    event: Literal["refused", "rejected", "unresolved", "external_fill", "liquidation", "filled"]
+    event: Literal[
+        "refused", "rejected", "unresolved", "external_fill", "liquidation", "filled", "restricted", "runaway"
+    ]
     order_link_id: str
     detail: str
 

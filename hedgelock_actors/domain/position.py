@@ -86,12 +86,19 @@ class Average:
 
 @dataclass(frozen=True, slots=True)
 class PositionFold:
-    """All executions of one symbol in time order, with their fold. Immutable."""
+    """All executions of one symbol in time order, with their fold. Immutable.
+
+    Old executions may be settled: their sum stays, they themselves are forgotten.
+    """
 
     symbol: str
     executions: tuple[Execution, ...] = ()
+    """Those that are not settled."""
     keys: frozenset[str] = frozenset()
     state: Average = Average()
+    settled: Average = Average()
+    settled_ms: int = 0
+    """Executions before this time are settled: one that comes with such a time must not be applied any more."""
 
     def apply(self, execution: Execution) -> PositionFold:
         """The fold with one more execution; a repeated one changes nothing.
@@ -120,7 +127,17 @@ class PositionFold:
                 state = state.step(execution)
         if len(keys) == len(self.keys):
             return self
-        return PositionFold(self.symbol, tuple(ordered), frozenset(keys), _fold(ordered) if late else state)
+        folded = _fold(ordered, self.settled) if late else state
+        return replace(self, executions=tuple(ordered), keys=frozenset(keys), state=folded)
+
+    def settle(self, before_ms: int) -> PositionFold:
+        """Forget the executions before a time, keeping their sum; memory then holds only what came after."""
+        old = tuple(one for one in self.executions if one.ts_ms < before_ms)
+        if not old:
+            return self
+        kept = self.executions[len(old) :]
+        keys = frozenset(one.exec_id for one in kept)
+        return replace(self, executions=kept, keys=keys, settled=_fold(old, self.settled), settled_ms=before_ms)
 
     @property
     def signed_qty(self) -> Decimal:
@@ -162,8 +179,7 @@ class PositionFold:
         return self.signed_qty * (mark - self.entry_price)
 
 
-def _fold(ordered: Iterable[Execution]) -> Average:
-    state = Average()
+def _fold(ordered: Iterable[Execution], state: Average) -> Average:
     for execution in ordered:
         state = state.step(execution)
     return state

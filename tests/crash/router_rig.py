@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from hedgelock_actors.adapters.memory.clock import ManualClock
 from hedgelock_actors.adapters.memory.journal import MemoryJournal
+from hedgelock_actors.adapters.memory.lease import AlwaysHeld
 from hedgelock_actors.adapters.memory.transport import MemoryTransport
 from hedgelock_actors.domain.limits import Approved
 from hedgelock_actors.domain.loan import RiskLevel
@@ -21,6 +22,7 @@ from hedgelock_actors.ports.journal import Entry, Record
 from hedgelock_actors.ports.latch import Latch
 from hedgelock_actors.ports.venue import PositionView, PrivateHandler
 from tests.unit.actors.fake_venue import ACCOUNT, SYMBOL, FakeVenue, tick
+from tests.unit.actors.router_rig import AT_ONCE
 
 ROUTER = f"order-router-{ACCOUNT}"
 R = TypeVar("R")
@@ -140,7 +142,7 @@ class Rig:
         self.transport = MemoryTransport()
         self.venue = FakeVenue(self.clock, lag_ms)
         self.latch = Latch()
-        self.policy = policy or Policy()
+        self.policy = policy or AT_ONCE
         self.fuses = list(fuses)
         self.fuse = Fuse()
         self.deaths: list[str] = []
@@ -162,6 +164,7 @@ class Rig:
                 transport=self.transport,
                 policy=self.policy,
                 latch=self.latch,
+                lease=AlwaysHeld(),
                 notifier="notifier",
             )
             await self._alive(self.router.start())

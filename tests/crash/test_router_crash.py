@@ -12,8 +12,8 @@ import pytest
 
 from hedgelock_actors.codec import amount, text
 from hedgelock_actors.domain.order import OrderType, Side
-from hedgelock_actors.domain.policy import Policy
 from tests.crash.router_rig import ROUTER, Rig, realise, target
+from tests.unit.actors.router_rig import AT_ONCE
 
 LAGS = {"at once": 0, "after 3 s": 3_000, "after 25 s": 25_000}
 
@@ -85,7 +85,7 @@ async def test_dying_once_anywhere(lag: str) -> None:
 
 def wide_market(fuses: Sequence[int] = ()) -> Rig:
     """No limit fills: each step of the story takes all limit attempts and a market order."""
-    plain = Policy()
+    plain = AT_ONCE
     limits = replace(plain.limits, orders_per_minute=100, critical_orders_per_minute=100)
     rig = Rig(0, fuses, replace(plain, limits=limits))
     rig.venue.wide = True

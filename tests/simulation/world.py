@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from hedgelock_actors.adapters.memory.cache import MemoryCache
 from hedgelock_actors.adapters.memory.journal import MemoryJournal
+from hedgelock_actors.adapters.memory.lease import AlwaysHeld
 from hedgelock_actors.adapters.memory.transport import MemoryTransport
 from hedgelock_actors.domain.policy import Policy
 from hedgelock_actors.market_feed import MarketFeed
@@ -135,7 +136,8 @@ class World:
             case _:
                 return OrderRouter(
                     name, ACCOUNT, SYMBOL, venue=self._venue(name), journal=self.journal, clock=clock,
-                    transport=self.transport, policy=self.policy, latch=self.latch, notifier=NOTIFIER, keeper=KEEPER,
+                    transport=self.transport, policy=self.policy, latch=self.latch, lease=AlwaysHeld(),
+                    notifier=NOTIFIER, keeper=KEEPER,
                 )  # fmt: skip
 
     def _venue(self, name: str) -> SimVenue:

@@ -11,6 +11,8 @@ from hedgelock_actors.domain.market import Instrument
 from hedgelock_actors.domain.messages import Tick
 from hedgelock_actors.domain.order import (
     Accepted,
+    AmendOutcome,
+    AmendRequest,
     CancelOutcome,
     OrderRequest,
     OrderStatus,
@@ -19,11 +21,20 @@ from hedgelock_actors.domain.order import (
     Rejected,
     Side,
     SubmitOutcome,
+    TimeInForce,
     Unknown,
 )
 from hedgelock_actors.domain.position import Execution
 from hedgelock_actors.ports.clock import Clock
-from hedgelock_actors.ports.venue import LoanView, PositionView, PrivateEvent, PrivateHandler, VenueError, WalletView
+from hedgelock_actors.ports.venue import (
+    LoanView,
+    Maintenance,
+    PositionView,
+    PrivateEvent,
+    PrivateHandler,
+    VenueError,
+    WalletView,
+)
 
 ZERO = Decimal(0)
 SYMBOL, ACCOUNT = "BTCUSDT", "main"
@@ -71,7 +82,8 @@ class Taken:
 
 
 class FakeVenue:
-    """Implements Venue. Orders fill wholly at their limit price, `fill` of them, when they show.
+    """Implements Venue. Orders fill wholly at their limit price, `fill` of them, when they show; what may rest and does
+    not cross `touch` rests until `hit`, cancelled or amended.
 
     `lag_ms`: from acknowledgement to effect and visibility. `answers`: outcomes given instead of taking the order
     ("lost": neither taken nor answered; "unanswered": taken, the answer is lost; or a code that it is rejected with).
@@ -93,6 +105,16 @@ class FakeVenue:
         self.executed: list[Execution] = []
         self.duplicates = 0
         self.cancelled: list[str] = []
+        self.amended: list[AmendRequest] = []
+        self.deaf = 0
+        """So many cancels and amendments are lost on the way there."""
+        self.touch = (Decimal("59999.9"), Decimal("60000.1"))
+        """Bid and ask, for orders that may rest."""
+        self.windows: list[Maintenance] = []
+        self.faults: list[str] = []
+        self.available = Decimal(84_000)
+        self.strangers: list[OrderView] = []
+        """Open orders that nobody remembers."""
         self.lowest_qty = ZERO
         """The largest short that ever was."""
         self._handler: PrivateHandler | None = None
@@ -126,13 +148,44 @@ class FakeVenue:
             self._effect(self.taken[request.order_link_id])
         return Unknown("lost on the way back") if answer == "unanswered" else Accepted(f"id-{request.order_link_id}")
 
+    async def amend(self, order: Approved[AmendRequest]) -> AmendOutcome:
+        request = order.request
+        self.amended.append(request)
+        if self._lost():
+            return Unknown("lost on the way there")
+        taken = self.taken.get(request.order_link_id)
+        if taken is None or taken.view is None or taken.view.status.terminal:
+            return Rejected("110001", "order not exists or too late to amend")
+        taken.request = replace(taken.request, price=request.price)
+        self._show(taken, replace(taken.view, price=request.price))
+        return Accepted(taken.view.order_id)
+
     async def cancel(self, symbol: str, order_link_id: str) -> CancelOutcome:
         self.cancelled.append(order_link_id)
-        return Accepted("")
+        if self._lost():
+            return Unknown("lost on the way there")
+        self.strangers = [one for one in self.strangers if one.order_link_id != order_link_id]
+        taken = self.taken.get(order_link_id)
+        if taken is None or taken.view is None or taken.view.status.terminal:
+            return Unknown("110001: order not exists or too late to cancel")
+        self._show(taken, replace(taken.view, status=OrderStatus.CANCELLED, leaves_qty=ZERO))
+        return Accepted(taken.view.order_id)
+
+    async def cancel_many(self, symbol: str, order_link_ids: Sequence[str]) -> Sequence[CancelOutcome]:
+        return [await self.cancel(symbol, link) for link in order_link_ids]
+
+    async def maintenance(self) -> Sequence[Maintenance]:
+        self._query("maintenance")
+        return list(self.windows)
+
+    async def account_faults(self, symbol: str) -> Sequence[str]:
+        self._query("account_faults")
+        return list(self.faults)
 
     async def open_orders(self, symbol: str) -> Sequence[OrderView]:
         self._query("open_orders")
-        return [one.view for one in self.taken.values() if one.view is not None]
+        self._settle()
+        return [one.view for one in self.taken.values() if one.view is not None] + self.strangers
 
     async def find_order(self, symbol: str, order_link_id: str) -> OrderView | None:
         self._query("find_order")
@@ -166,7 +219,7 @@ class FakeVenue:
             ts_ms=self.clock.now_ms(),
             wallet_usdt=cash,
             equity_usdt=cash,
-            available_usdt=cash,
+            available_usdt=self.available,
             initial_margin_usdt=ZERO,
             maintenance_margin_usdt=ZERO,
         )
@@ -190,6 +243,33 @@ class FakeVenue:
         """One push."""
         if self._handler is not None and not self.silent:
             await self._handler(event)
+
+    def resting(self) -> list[Taken]:
+        """Orders in the book."""
+        return [one for one in self.taken.values() if one.view is not None and not one.view.status.terminal]
+
+    def hit(self, qty: str | Decimal, index: int = 0) -> Execution:
+        """Somebody trades with the n-th resting order."""
+        taken = self.resting()[index]
+        assert taken.view is not None
+        assert taken.request.price is not None
+        view, price, filled = taken.view, taken.request.price, Decimal(qty)
+        cum = view.cum_qty + filled
+        status = OrderStatus.FILLED if cum == view.qty else OrderStatus.PARTIALLY_FILLED
+        done = self._executed(taken, filled, price, maker=True)
+        self._show(
+            taken,
+            replace(
+                view,
+                status=status,
+                cum_qty=cum,
+                leaves_qty=view.qty - cum,
+                cum_value=view.cum_value + filled * price,
+                ts_ms=self.clock.now_ms(),
+            ),
+        )
+        taken.waiting.append(done)
+        return done
 
     def happen(self, side: Side, qty: str, exec_type: str = "Trade", exec_id: str = "") -> Execution:
         """Something that was not ordered by us."""
@@ -221,43 +301,65 @@ class FakeVenue:
             if taken.view is None and taken.due_ms <= self.clock.now_ms():
                 self._effect(taken)
 
+    def _lost(self) -> bool:
+        if self.deaf <= 0:
+            return False
+        self.deaf -= 1
+        return True
+
+    def _show(self, taken: Taken, view: OrderView) -> None:
+        taken.view = view
+        taken.waiting.append(view)
+
+    def _executed(self, taken: Taken, filled: Decimal, price: Decimal, *, maker: bool = False) -> Execution:
+        link = taken.request.order_link_id
+        count = sum(1 for one in self.executed if one.order_link_id == link)
+        done = replace(
+            self.happen(taken.request.side, str(filled), exec_id=f"x-{link}" + (f"-{count}" if count else "")),
+            order_link_id=link,
+            order_id=f"id-{link}",
+            price=price,
+            fee=filled * price * Decimal("0.0002" if maker else "0.00055"),
+            is_maker=maker,
+        )
+        self.executed[-1] = done
+        return done
+
     def _effect(self, taken: Taken) -> None:
         request, now_ms = taken.request, self.clock.now_ms()
         price = request.price or Decimal(60_000)
         short = -self.signed_qty
         most = min(request.qty, max(ZERO, short)) if request.reduce_only else request.qty
-        missed = self.wide and request.order_type is OrderType.LIMIT
-        filled = ZERO if missed else (most * self.fill).quantize(INSTRUMENT.qty_step)
-        fully = filled == request.qty
+        may_rest = request.time_in_force in (TimeInForce.GTC, TimeInForce.POST_ONLY)
+        bid, ask = self.touch
+        crosses = price <= bid if request.side is Side.SELL else price >= ask
+        missed = (self.wide and request.order_type is OrderType.LIMIT) or (may_rest and not crosses)
+        rejected = request.time_in_force is TimeInForce.POST_ONLY and crosses
+        filled = ZERO if missed or rejected else (most * self.fill).quantize(INSTRUMENT.qty_step)
+        status = OrderStatus.FILLED if filled == request.qty else OrderStatus.CANCELLED
+        if may_rest and filled < request.qty and not rejected:
+            status = OrderStatus.PARTIALLY_FILLED if filled > ZERO else OrderStatus.NEW
         taken.view = OrderView(
             symbol=SYMBOL,
             order_id=f"id-{request.order_link_id}",
             order_link_id=request.order_link_id,
-            status=OrderStatus.FILLED if fully else OrderStatus.CANCELLED,
+            status=OrderStatus.REJECTED if rejected else status,
             side=request.side,
             qty=request.qty,
             price=price,
             cum_qty=filled,
             cum_value=filled * price,
             cum_fee=filled * price * Decimal("0.00055"),
-            leaves_qty=ZERO,
+            leaves_qty=ZERO if status.terminal or rejected else request.qty - filled,
             reduce_only=request.reduce_only,
-            reject_reason="EC_NoError",
+            reject_reason="EC_PostOnlyWillTakeLiquidity" if rejected else "EC_NoError",
             cancel_type="UNKNOWN",
             create_type="CreateByUser",
             ts_ms=now_ms,
         )
         taken.waiting.append(taken.view)
         if filled > ZERO:
-            done = replace(
-                self.happen(request.side, str(filled), exec_id=f"x-{request.order_link_id}"),
-                order_link_id=request.order_link_id,
-                order_id=taken.view.order_id,
-                price=price,
-                fee=filled * price * Decimal("0.00055"),
-            )
-            self.executed[-1] = done
-            taken.waiting.append(done)
+            taken.waiting.append(self._executed(taken, filled, price))
         self.lowest_qty = min(self.lowest_qty, self.signed_qty)
 
 

@@ -16,8 +16,8 @@ from hedgelock_actors.domain.order import OrderRequest, OrderType, Side, SubmitO
 from hedgelock_actors.domain.trading_state import TradingMode, TradingState
 from hedgelock_actors.ports.journal import Entry
 from hedgelock_actors.ports.venue import StreamLost
-from tests.crash.router_rig import ROUTER, Rig, realise, target
 from tests.unit.actors.fake_venue import ACCOUNT, SYMBOL, tick
+from tests.unit.actors.router_rig import ROUTER, Rig, realise, target
 
 
 @pytest.fixture
@@ -49,7 +49,14 @@ async def test_a_target_becomes_one_order_and_repeating_it_changes_nothing(rig: 
     assert sent.price == Decimal("59940.00")
     assert rig.router is not None
     assert rig.router.health().status == "ready"
-    assert [row.kind for row in rig.journal.rows(ROUTER)] == ["opening", "intent", "outcome", "order", "execution"]
+    assert [row.kind for row in rig.journal.rows(ROUTER)] == [
+        "opening",
+        "intent",
+        "outcome",
+        "order",
+        "strategy_done",
+        "execution",
+    ]
 
 
 async def test_an_older_target_is_late_news(rig: Rig) -> None:
@@ -455,13 +462,13 @@ async def test_in_real_time_a_slow_venue_holds_up_nobody_who_tells_us_something(
     await rig.router.receive(target(1, "1", rig.clock.now_ms()))
     await asyncio.sleep(0.01)
     for version in range(2, 500):
-        await rig.router.receive(target(version, "2", rig.clock.now_ms()))
+        await rig.router.receive(target(version, "2.5", rig.clock.now_ms()))
         await rig.router.receive(tick(rig.clock.now_ms()))
     assert rig.venue.sent == []
     answer.set()
     await asyncio.sleep(0.05)
     await rig.venue.push()
     await asyncio.sleep(0.05)
-    assert [one.qty for one in rig.venue.sent] == [Decimal("1.000"), Decimal("1.000")]
+    assert [one.qty for one in rig.venue.sent] == [Decimal("1.000"), Decimal("1.500")]
     assert rig.venue.sent[-1].intent_id.endswith("t499:g0"), "what waited was conflated to the latest"
     await rig.close()

@@ -1,0 +1,85 @@
+"""Cancels: asked for again and again, ever less often, until the venue says that the order is closed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from hedgelock_actors.ports.clock import Clock
+from hedgelock_actors.ports.venue import Venue
+from hedgelock_actors.router_book import RouterBook
+
+AGAIN_MS = 1_000
+AGAIN_MAX_MS = 60_000
+LOOK_AFTER_MS = 500
+BATCH = 10
+
+
+@dataclass(slots=True)
+class _Wanted:
+    due_ms: int
+    tries: int = 0
+
+
+class Canceller:
+    """Of one account and symbol. Cancelling needs no journal and no permission: it is harmless and repeatable."""
+
+    def __init__(self, book: RouterBook, symbol: str, venue: Venue, clock: Clock, counters: Counter[str]) -> None:
+        self._book, self._symbol, self._venue, self._clock, self._counters = book, symbol, venue, clock, counters
+        self._wanted: dict[str, _Wanted] = {}
+
+    def want(self, links: Iterable[str], delay_ms: int = 0) -> None:
+        """These orders are to be closed, if they are not by themselves after a delay."""
+        due_ms = self._clock.now_ms() + delay_ms
+        for link in links:
+            wanted = self._wanted.setdefault(link, _Wanted(due_ms))
+            if wanted.tries == 0:
+                wanted.due_ms = min(wanted.due_ms, due_ms)
+
+    def closed(self, link: str) -> None:
+        """An order that is not in the book is closed."""
+        self._wanted.pop(link, None)
+
+    @property
+    def links(self) -> Sequence[str]:
+        """What is still to be closed."""
+        return list(self._wanted)
+
+    def next_ms(self) -> int | None:
+        """When there is something to do."""
+        return min((one.due_ms for one in self._wanted.values()), default=None)
+
+    async def work(self) -> None:
+        """Ask for what is due. Never raises: whatever went wrong, it is asked again."""
+        if not self._wanted:
+            return
+        now_ms = self._clock.now_ms()
+        for link in [one for one in self._wanted if self._is_closed(one)]:
+            del self._wanted[link]
+        due = [link for link, one in self._wanted.items() if one.due_ms <= now_ms][:BATCH]
+        if not due:
+            return
+        for link in due:
+            wanted = self._wanted[link]
+            wanted.tries += 1
+            wanted.due_ms = now_ms + min(AGAIN_MAX_MS, AGAIN_MS * 2 ** min(wanted.tries - 1, 6))
+            tracked = self._book.orders.get(link)
+            if tracked is not None:
+                tracked.look_ms = min(tracked.look_ms, now_ms + LOOK_AFTER_MS)
+        self._counters["cancels"] += len(due)
+        await self._ask(due)
+
+    async def _ask(self, links: Sequence[str]) -> None:
+        try:
+            if len(links) == 1:
+                await self._venue.cancel(self._symbol, links[0])
+            else:
+                await self._venue.cancel_many(self._symbol, links)
+        except Exception:
+            # The port does not raise; if it does all the same, the cancel is asked again like any unanswered one.
+            self._counters["errors"] += 1
+
+    def _is_closed(self, link: str) -> bool:
+        tracked = self._book.orders.get(link)
+        return tracked is not None and tracked.state.terminal
