@@ -17,7 +17,7 @@ ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
 export UV_SYSTEM_CERTS := 1
 endif
 
-.PHONY: help install up test check lint fmt simulate bench heavy lock clean
+.PHONY: help install up test check lint fmt simulate crash bench heavy docs lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,11 +64,17 @@ fmt: install ## format and fix what can be fixed
 simulate: install ## the six actors in one process on virtual time: recorded crashes, losses, kills, every crash point
 	$(PYTEST) tests/simulation tests/crash -m "not ray" $(ARGS)
 
+crash: install ## every schedule of up to two crashes, under every lag of the venue (ARGS="--help" for one of them)
+	@$(BIN)/python -m tests.crash.matrix $(ARGS)
+
 heavy: install ## the long suites: Ray, kill -9, whole crashes end to end
 	$(PYTEST) -m "slow or ray" $(ARGS)
 
 bench: install ## measure the hot paths
 	@$(BIN)/python -m tests.benchmarks.hot_paths
+
+docs: install ## write the pages that are generated from the code
+	@$(BIN)/python -m hedgelock_actors.runtime.refusals_doc
 
 lock: install ## pin the newest versions that pyproject.toml allows
 	@env -u PIP_FIND_LINKS $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --extra dev \
