@@ -22,7 +22,7 @@ from hedgelock_actors.ports.journal import Entry, Record
 from hedgelock_actors.ports.latch import Latch
 from hedgelock_actors.ports.venue import PositionView, PrivateHandler
 from tests.unit.actors.fake_venue import ACCOUNT, SYMBOL, FakeVenue, tick
-from tests.unit.actors.router_rig import AT_ONCE
+from tests.unit.actors.order_rig import AT_ONCE
 
 ROUTER = f"order-router-{ACCOUNT}"
 R = TypeVar("R")

@@ -13,7 +13,7 @@ import pytest
 from hedgelock_actors.codec import amount, text
 from hedgelock_actors.domain.order import OrderType, Side
 from tests.crash.router_rig import ROUTER, Rig, realise, target
-from tests.unit.actors.router_rig import AT_ONCE
+from tests.unit.actors.order_rig import AT_ONCE
 
 LAGS = {"at once": 0, "after 3 s": 3_000, "after 25 s": 25_000}
 

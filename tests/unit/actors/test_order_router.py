@@ -17,7 +17,7 @@ from hedgelock_actors.domain.trading_state import TradingMode, TradingState
 from hedgelock_actors.ports.journal import Entry
 from hedgelock_actors.ports.venue import StreamLost
 from tests.unit.actors.fake_venue import ACCOUNT, SYMBOL, tick
-from tests.unit.actors.router_rig import ROUTER, Rig, realise, target
+from tests.unit.actors.order_rig import ROUTER, Rig, realise, target
 
 
 @pytest.fixture
