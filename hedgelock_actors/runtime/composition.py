@@ -14,6 +14,7 @@ from hedgelock_actors.adapters.bybit.loans import BybitLoans
 from hedgelock_actors.adapters.bybit.secret import Credentials, Secret
 from hedgelock_actors.adapters.bybit.venue import BybitVenue, OrderRules
 from hedgelock_actors.adapters.postgres.journal import PostgresJournal
+from hedgelock_actors.adapters.postgres.lease import PostgresLeases
 from hedgelock_actors.adapters.redis.cache import RedisCache
 from hedgelock_actors.adapters.venue_clock.replay import ReplayClock
 from hedgelock_actors.adapters.venue_clock.wall import WallClock
@@ -25,6 +26,7 @@ from hedgelock_actors.order_router import OrderRouter
 from hedgelock_actors.ports.clock import Clock
 from hedgelock_actors.ports.journal import Journal
 from hedgelock_actors.ports.latch import Latch
+from hedgelock_actors.ports.lease import Lease
 from hedgelock_actors.position_keeper import PositionKeeper
 from hedgelock_actors.risk_calculator import RiskCalculator
 from hedgelock_actors.runtime import trace
@@ -32,6 +34,7 @@ from hedgelock_actors.runtime.alert_file import ALERTS_FILE, AlertFile
 from hedgelock_actors.runtime.config import AccountConfig, Config
 from hedgelock_actors.runtime.control_feed import ControlFeed
 from hedgelock_actors.runtime.curve_file import CurveFile
+from hedgelock_actors.runtime.lease import trading_lease
 from hedgelock_actors.runtime.names import NOTIFIER, TREASURY, Declared, declare, keeper_name, risk_name, router_name
 from hedgelock_actors.runtime.rules import policy_of
 from hedgelock_actors.runtime.scoped_journal import ScopedJournal
@@ -228,6 +231,7 @@ def _order_router(declared: Declared, parts: Parts, transport: RayTransport, lat
         transport=transport,
         policy=parts.policy,
         latch=latch,
+        lease=_lease(declared, account, parts),
         notifier=NOTIFIER,
         keeper=keeper_name(account.name),
         environment=parts.config.venue.environment,
@@ -273,6 +277,13 @@ def _venue(declared: Declared, account: AccountConfig, parts: Parts) -> BybitVen
     )
     pace = _pace(declared, parts)
     return trace.venue()(_endpoints(parts), _credentials(account, parts), account.name, parts.clock, pace, rules=rules)
+
+
+def _lease(declared: Declared, account: AccountConfig, parts: Parts) -> Lease:
+    store = PostgresLeases(parts.wiring.postgres_url)
+    parts.closers.append(store.close)
+    scope, paced = parts.wiring.journal_scope, parts.clock.paced
+    return trading_lease(store, account.name, declared.name, scope=scope, paced=paced)
 
 
 def _loans(account: AccountConfig, parts: Parts) -> BybitLoans:
