@@ -248,7 +248,9 @@ class FeedbackPolicy:
     widen_bps: Decimal = Decimal(5)
     """… namely this much more."""
     yield_bps: Decimal = Decimal(6)
-    """Passive orders are not used while their fills lose this much."""
+    """Passive orders are not used while their fills lose this much …"""
+    min_fill_rate: float = 0.05
+    """… or while less than this part of what they posted was filled."""
     max_volatility_bps: float = 60.0
     """No order rests in the book while the mid moves more than this in a minute (standard deviation)."""
 
@@ -259,6 +261,7 @@ class FeedbackPolicy:
         _above("feedback.picked_off_bps", self.picked_off_bps, 0)
         _between("feedback.widen_bps", self.widen_bps, 0, 100)
         _least("feedback.yield_bps", self.yield_bps, self.picked_off_bps)
+        _between("feedback.min_fill_rate", self.min_fill_rate, 0, 1)
         _above("feedback.max_volatility_bps", self.max_volatility_bps, 0)
 
 

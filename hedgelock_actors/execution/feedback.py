@@ -9,6 +9,8 @@ import math
 from collections import deque
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
+from typing import TypeVar
 
 from hedgelock_actors.domain.execution_policy import FeedbackPolicy
 from hedgelock_actors.domain.money import ZERO
@@ -17,8 +19,11 @@ from hedgelock_actors.domain.position import Execution
 from hedgelock_actors.domain.quality import markout
 from hedgelock_actors.execution.strategy import Feedback
 
+T = TypeVar("T")
 _FILLS_MAX = 256
 _ORDERS_MAX = 64
+_ORDERS_MIN = 3
+"""Fewer passive orders than this tell no fill rate."""
 _MIDS_MAX = 600
 _SAMPLE_MS = 500
 """Mids are taken not more often than this, so that the window fits."""
@@ -41,7 +46,7 @@ class FeedbackMeter:
         self._policy = policy or FeedbackPolicy()
         self._waiting: deque[_Waiting] = deque(maxlen=_FILLS_MAX)
         self._markouts: deque[tuple[int, float]] = deque(maxlen=_FILLS_MAX)
-        self._orders: deque[tuple[Decimal, Decimal]] = deque(maxlen=_ORDERS_MAX)
+        self._orders: deque[tuple[int, tuple[Decimal, Decimal]]] = deque(maxlen=_ORDERS_MAX)
         self._mids: deque[tuple[int, float]] = deque(maxlen=_MIDS_MAX)
         self._now_ms = 0
 
@@ -53,7 +58,7 @@ class FeedbackMeter:
     def given_up(self, qty_posted: Decimal, qty_filled: Decimal) -> None:
         """A passive order ended."""
         if qty_posted > ZERO:
-            self._orders.append((qty_posted, min(qty_filled, qty_posted)))
+            self._orders.append((self._now_ms, (qty_posted, min(qty_filled, qty_posted))))
 
     def mid(self, now_ms: int, mid: Decimal) -> None:
         """A mid that passed the feed's checks."""
@@ -65,16 +70,17 @@ class FeedbackMeter:
             self._mids.append((self._now_ms, math.log(mid)))
         self._forget(self._markouts)
         self._forget(self._mids)
+        self._forget(self._orders)
 
     def feedback(self) -> Feedback:
         """What is known now."""
         markouts = [bps for _, bps in self._markouts]
-        posted = sum((qty for qty, _ in self._orders), ZERO)
-        filled = sum((qty for _, qty in self._orders), ZERO)
+        posted = sum((qty for _, (qty, _) in self._orders), ZERO)
+        filled = sum((qty for _, (_, qty) in self._orders), ZERO)
         return Feedback(
             markout_bps=sum(markouts) / len(markouts) if markouts else 0.0,
             fills=len(markouts),
-            fill_rate=float(filled / posted) if posted else 1.0,
+            fill_rate=float(filled / posted) if len(self._orders) >= _ORDERS_MIN else 1.0,
             volatility_bps=self._volatility_bps(),
         )
 
@@ -84,10 +90,10 @@ class FeedbackMeter:
         span_ms = mids[-1][0] - mids[0][0] if mids else 0
         if span_ms < _MIN_SPAN_MS:
             return 0.0
-        squares = sum((later - earlier) ** 2 for (_, earlier), (_, later) in zip(mids, mids[1:], strict=False))
+        squares = sum((later - earlier) ** 2 for (_, earlier), (_, later) in pairwise(mids))
         return math.sqrt(squares / span_ms * _MINUTE_MS) * 10_000.0
 
-    def _forget(self, seen: deque[tuple[int, float]]) -> None:
+    def _forget(self, seen: deque[tuple[int, T]]) -> None:
         oldest_ms = self._now_ms - self._policy.window_ms
         while seen and seen[0][0] < oldest_ms:
             seen.popleft()

@@ -72,13 +72,16 @@ def _large(level: RiskLevel, policy: ExecutionPolicy) -> Mode | None:
 
 def _resting(mode: Mode, why: str, variant: str, policy: ExecutionPolicy, feedback: Feedback) -> Choice:
     bounds = policy.feedback
-    if feedback.volatility_bps > bounds.max_volatility_bps:
-        why = f"{why}, but the mid moves {feedback.volatility_bps:.0f} bps a minute"
-        return Choice(mode=Mode.LIMIT_CHASE, variant=variant, policy=policy, why=why)
     loss_bps = -feedback.markout_bps if feedback.fills >= bounds.min_fills else 0.0
-    if loss_bps > bounds.yield_bps:
-        why = f"{why}, but passive fills lose {loss_bps:.1f} bps"
-        return Choice(mode=Mode.LIMIT_CHASE, variant=variant, policy=policy, why=why)
+    against = ""
+    if feedback.volatility_bps > bounds.max_volatility_bps:
+        against = f"the mid moves {feedback.volatility_bps:.0f} bps a minute"
+    elif loss_bps > bounds.yield_bps:
+        against = f"passive fills lose {loss_bps:.1f} bps"
+    elif feedback.fill_rate < bounds.min_fill_rate:
+        against = f"only {feedback.fill_rate:.0%} of passive orders fills"
+    if against:
+        return Choice(mode=Mode.LIMIT_CHASE, variant=variant, policy=policy, why=f"{why}, but {against}")
     if loss_bps > bounds.picked_off_bps:
         policy = _widened(policy)
         why = f"{why}, wider because passive fills lose {loss_bps:.1f} bps"

@@ -173,6 +173,7 @@ class FeedbackConfig(Section):
     picked_off_bps: Annotated[Decimal, Field(gt=0, le=500)] = Decimal(2)
     widen_bps: Annotated[Decimal, Field(ge=0, le=100)] = Decimal(5)
     yield_bps: Annotated[Decimal, Field(gt=0, le=500)] = Decimal(6)
+    min_fill_rate: Annotated[float, Field(ge=0, le=1)] = 0.05
     max_volatility_bps: Annotated[float, Field(gt=0, le=10_000)] = 60
 
     def policy(self) -> FeedbackPolicy:
