@@ -31,8 +31,7 @@ class SimClock:
 
     def now_ms(self) -> int:
         raw_ms = self.raw_ms()
-        if raw_ms > self._latest_ms:
-            self._latest_ms = raw_ms
+        self._latest_ms = max(self._latest_ms, raw_ms)
         return self._latest_ms
 
     def synchronise(self) -> None:

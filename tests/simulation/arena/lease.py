@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
-from hedgelock_actors.ports.lease import Grant, Lease, LeaseUnavailable
+from hedgelock_actors.ports.lease import Grant, LeaseUnavailable
+from hedgelock_actors.trading_lease import TradingLease
 
 if TYPE_CHECKING:
     from tests.simulation.arena.process import Process
@@ -37,13 +39,23 @@ class SimLeaseStore:
             raise LeaseUnavailable("no connection to the database")
 
 
-class SimLease:
-    """Makes the lease of a process."""
+def lease_of(world: SwarmWorld, process: Process, account: str) -> TradingLease:
+    """The lease of a router's process, on the machine's monotonic clock."""
+    return TradingLease(
+        SimLeaseStore(world, process.name),
+        account,
+        holder_of(process),
+        monotonic_ms=lambda: world.loop.now_ms,
+        sleep=asyncio.sleep,
+    )
 
-    def __init__(self, world: SwarmWorld, process: Process) -> None:
-        self.lease: Lease | None = None
 
-    @staticmethod
-    def belongs(world: SwarmWorld, process: Process) -> bool:
-        """Whether the store's row names this process and has not run out."""
-        return True
+def holder_of(process: Process) -> str:
+    """Who it is, for the store."""
+    return f"{process.name}:{process.pid}"
+
+
+def belongs(world: SwarmWorld, process: Process, account: str) -> bool:
+    """Whether the store's row names this process and has not run out."""
+    row = world.leases._rows.get(account)
+    return row is not None and row.holder == holder_of(process) and world.loop.now_ms < row.expires_ms

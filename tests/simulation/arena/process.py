@@ -1,4 +1,4 @@
-"""One incarnation of an actor: its context on the loop, its clock, latch and lease, and the door for messages."""
+"""One incarnation of an actor: its context on the loop, its clock and latch, and the door for messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from hedgelock_actors.actor import Health
 from hedgelock_actors.domain.messages import AnyMessage
 from hedgelock_actors.ports.latch import Latch
-from hedgelock_actors.ports.lease import Lease
 from tests.simulation.arena.clock import SimClock
 from tests.simulation.arena.loop import PROCESS, Fate, SimLoop, begin
 
@@ -38,7 +37,6 @@ class Process:
         self.context.run(PROCESS.set, self.fate)
         self.clock = SimClock(loop, self.context, skew_ms, drift_ppm)
         self.latch = Latch()
-        self.lease: Lease | None = None
         self.actor: AnyActor | None = None
         self.unacked: list[Parcel] = []
         self.faults: list[str] = []
@@ -55,8 +53,6 @@ class Process:
 
     async def _start(self, build: Callable[[], AnyActor]) -> None:
         self.actor = build()
-        if self.lease is not None:
-            await self.lease.start()
         await self.actor.start()
         self._opened.set_result(None)
 

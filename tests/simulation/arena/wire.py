@@ -33,7 +33,6 @@ from hedgelock_actors.ports.venue import (
     PrivateEvent,
     PrivateHandler,
     StreamLost,
-    StreamRestored,
     VenueError,
     WalletView,
 )
@@ -197,7 +196,7 @@ class WireVenue:
         try:
             while self._queue:
                 event = self._queue.popleft()
-                if isinstance(event, StreamLost | StreamRestored):
+                if isinstance(event, StreamLost):
                     self._wire.world.compared(self.process.pid, None)
                 if self._handler is not None:
                     await self._handler(event)

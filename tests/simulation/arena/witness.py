@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -45,8 +46,8 @@ class Arrived:
 class Witness:
     """Append-only."""
 
-    def __init__(self) -> None:
-        self.now_ms = 0
+    def __init__(self, now_ms: Callable[[], int]) -> None:
+        self._now_ms = now_ms
         self.handed: list[Handed] = []
         self.arrived: list[Arrived] = []
         self.happened: Counter[str] = Counter()
@@ -56,7 +57,7 @@ class Witness:
 
     def note(self, what: str, *facts: object) -> None:
         """Something that belongs to the fingerprint and to the story of a failure."""
-        line = f"{self.now_ms} {what} {' '.join(map(str, facts))}"
+        line = f"{self._now_ms()} {what} {' '.join(map(str, facts))}"
         self.tail.append(line)
         self._hash.update(line.encode())
 

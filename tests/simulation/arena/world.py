@@ -32,7 +32,7 @@ from tests.simulation.arena.feed import WireMarket
 from tests.simulation.arena.gateway import Gateway
 from tests.simulation.arena.journal import SimJournal
 from tests.simulation.arena.knobs import Knobs
-from tests.simulation.arena.lease import SimLease
+from tests.simulation.arena.lease import belongs, lease_of
 from tests.simulation.arena.loop import SimLoop
 from tests.simulation.arena.network import Network, SimTransport
 from tests.simulation.arena.path import SwarmPath
@@ -67,7 +67,7 @@ class SwarmWorld:
         self.store = MemoryJournal()
         self.cache = MemoryCache(lambda: loop.now_ms / 1000)
         self.leases = MemoryLeases(lambda: loop.now_ms)
-        self.witness = Witness()
+        self.witness = Witness(lambda: loop.now_ms)
         self.network, self.gateway = Network(self), Gateway(self)
         self.control = Control(self)
         self.processes: dict[str, Process] = {}
@@ -114,8 +114,6 @@ class SwarmWorld:
         self.processes[name] = process
         self.all.append(process)
         self.witness.note("boot", name, process.pid)
-        if name == ROUTER:
-            process.lease = SimLease(self, process).lease
         process.launch(lambda: self._build(process))
         return process
 
@@ -168,7 +166,8 @@ class SwarmWorld:
             case _:
                 return OrderRouter(
                     name, ACCOUNT, SYMBOL, venue=WireVenue(wire), journal=journal, clock=clock, transport=transport,
-                    policy=self.policy, latch=process.latch, notifier=NOTIFIER, keeper=KEEPER,
+                    policy=self.policy, latch=process.latch, lease=lease_of(self, process, ACCOUNT),
+                    notifier=NOTIFIER, keeper=KEEPER,
                 )  # fmt: skip
 
     # ------------------------------------------------------------ the exchange and time
@@ -228,7 +227,6 @@ class SwarmWorld:
 
     def journalled(self, record: Record) -> None:
         """A record is in the store."""
-        self.witness.now_ms = self.loop.now_ms
         self.witness.note("journal", record.stream, record.n, record.entry.kind, record.hash[:12])
         self.checks.recorded(record)
 
@@ -241,7 +239,7 @@ class SwarmWorld:
 
     def handed(self, process: Process, request: OrderRequest, epoch: int) -> None:
         """A process hands an order to its transport."""
-        now_ms = self.witness.now_ms = self.loop.now_ms
+        now_ms = self.loop.now_ms
         one = Handed(
             ts_ms=now_ms,
             pid=process.pid,
@@ -251,7 +249,7 @@ class SwarmWorld:
             reduce_only=request.reduce_only,
             epoch=epoch,
             halted=self.control.confirmed,
-            leased=SimLease.belongs(self, process),
+            leased=belongs(self, process, ACCOUNT),
             compared=self._compared.get(process.pid, set()) >= {"executions", "position"},
             feed_age_ms=now_ms - self.fed_ms,
         )
@@ -263,7 +261,6 @@ class SwarmWorld:
 
     def arrived(self, one: Arrived) -> None:
         """An order is at the venue."""
-        self.witness.now_ms = self.loop.now_ms
         self.witness.arrived.append(one)
         self.witness.note("arrived", one.link[:11], one.side, one.qty, one.code)
         self.under_way.pop(one.link, None)

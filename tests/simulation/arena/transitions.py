@@ -1,0 +1,51 @@
+"""Which entries of the order table were taken, by the real fold, while runs went on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from hedgelock_actors.domain.order import TRANSITIONS, OrderState, OrderStatus
+
+Pair = tuple[OrderStatus, OrderStatus]
+ALL: tuple[Pair, ...] = tuple(
+    (before, after) for before in OrderStatus for after in OrderStatus if after in TRANSITIONS[before]
+)
+_FOLDS = ("apply_outcome", "apply_view", "apply_execution", "prove_absent")
+
+
+@contextmanager
+def watched(taken: Counter[Pair]) -> Iterator[None]:
+    """Count every change of an order's status into `taken`. A pair that the table lacks is counted as well."""
+    before = {name: getattr(OrderState, name) for name in _FOLDS}
+    for name, fold in before.items():
+        setattr(OrderState, name, _counting(fold, taken))
+    try:
+        yield
+    finally:
+        for name, fold in before.items():
+            setattr(OrderState, name, fold)
+
+
+def _counting(fold: Callable[..., OrderState], taken: Counter[Pair]) -> Callable[..., OrderState]:
+    def counted(state: OrderState, *args: Any) -> OrderState:
+        after = fold(state, *args)
+        if after is not state:
+            one, other = state.status, after.status
+            if one is not other:
+                taken[one, other] += 1
+        return after
+
+    return counted
+
+
+def missing(taken: Counter[Pair]) -> list[str]:
+    """Entries of the table that were not taken."""
+    return [f"{one.value}→{other.value}" for one, other in ALL if not taken[one, other]]
+
+
+def forbidden(taken: Counter[Pair]) -> list[str]:
+    """Changes that the table does not allow."""
+    return [f"{one.value}→{other.value}" for one, other in taken if other not in TRANSITIONS[one]]
