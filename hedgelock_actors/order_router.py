@@ -276,6 +276,7 @@ class OrderRouter(Actor):
                 pass
 
     async def _on_beat(self) -> None:
+        self._parts.markouts.beat()
         await self._parts.notes.try_again()
         self.book.forget_old()
         if self._parts.state.reconciled:

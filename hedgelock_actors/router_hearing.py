@@ -18,6 +18,7 @@ from hedgelock_actors.ports.clock import Clock
 from hedgelock_actors.ports.journal import Json, Record
 from hedgelock_actors.router_alerts import RouterAlerts
 from hedgelock_actors.router_book import RouterBook
+from hedgelock_actors.router_markouts import Markouts
 from hedgelock_actors.router_notes import RouterNotes
 from hedgelock_actors.router_state import RouterState
 from hedgelock_actors.router_strategy import Conductor
@@ -44,12 +45,13 @@ class Hearing:
         notes: RouterNotes,
         alerts: RouterAlerts,
         meter: FeedbackMeter,
+        markouts: Markouts,
         clock: Clock,
         counters: Counter[str],
     ) -> None:
         self._state, self._book, self._trades, self._ledger = state, book, trades, ledger
         self._desk, self._conductor, self._notes, self._alerts = desk, conductor, notes, alerts
-        self._meter, self._clock, self._counters = meter, clock, counters
+        self._meter, self._markouts, self._clock, self._counters = meter, markouts, clock, counters
 
     # ------------------------------------------------------------ from the journal
 
@@ -113,6 +115,7 @@ class Hearing:
         if tracked is not None and not execution.is_funding:
             passive = tracked.state.request.time_in_force in (TimeInForce.GTC, TimeInForce.POST_ONLY)
             self._meter.fill(self._clock.now_ms(), execution, passive)
+            self._markouts.fill(execution)
 
     def _tell_if_not_ours(self, execution: Execution) -> None:
         if _is_taken(execution):

@@ -26,6 +26,7 @@ from hedgelock_actors.router_events import AccountRead, RouterEvent
 from hedgelock_actors.router_gate import GateFacts
 from hedgelock_actors.router_guard import Guard
 from hedgelock_actors.router_hearing import Hearing
+from hedgelock_actors.router_markouts import Markouts
 from hedgelock_actors.router_notes import RouterNotes
 from hedgelock_actors.router_reconcile import Reconciler
 from hedgelock_actors.router_state import RouterState, Target
@@ -63,6 +64,7 @@ class RouterParts:
         self.notes = notes = RouterNotes(stream, account, clock)
         self.alerts = alerts = RouterAlerts(account, symbol, clock)
         self.meter = meter = FeedbackMeter()
+        self.markouts = markouts = Markouts(notes)
         self._reports: list[tuple[str, TradeReported]] = []
         facts = GateFacts(
             state, book, trades, ledger, clock=clock, latch=latch, environment=environment,
@@ -79,7 +81,7 @@ class RouterParts:
         self.conductor = conductor = Conductor(state, book, desk, cancels, notes, meter)
         self.hearing = hearing = Hearing(
             state, book, trades, ledger, desk=desk, conductor=conductor, notes=notes, alerts=alerts, meter=meter,
-            clock=clock, counters=counters,
+            markouts=markouts, clock=clock, counters=counters,
         )  # fmt: skip
         self.watch = watch = Watch(book, ledger, symbol, venue=venue, clock=clock, counters=counters, put=put)
         self.reconciler = Reconciler(
@@ -115,7 +117,9 @@ class RouterParts:
     def price(self, tick: Tick) -> None:
         """A new price."""
         self.state.price(tick)
-        self.meter.mid(tick.ts_ms, (tick.bid + tick.ask) / 2)
+        mid = (tick.bid + tick.ask) / 2
+        self.meter.mid(tick.ts_ms, mid)
+        self.markouts.mid(tick.ts_ms, mid)
 
     def account(self, read: AccountRead) -> None:
         """The account's settings and money, as read."""
