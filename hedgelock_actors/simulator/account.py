@@ -28,6 +28,16 @@ class LoanState:
     busy_until_ms: int = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSettings:
+    """How an account is set up. `position_mode` 0 is one-way, 3 hedge; `reduce_only` is set by the venue."""
+
+    reduce_only: bool = False
+    position_mode: int = 0
+    margin_mode: str = "REGULAR_MARGIN"
+    unified_status: int = 6
+
+
 @dataclass(slots=True, eq=False)
 class Account:
     """Orders by id and by client id (for ever), positions, histories oldest first."""
@@ -44,6 +54,7 @@ class Account:
     closed: list[ClosedPnlRecord] = field(default_factory=list)
     transfers: dict[str, TransferRecord] = field(default_factory=dict)
     loan: LoanState = field(default_factory=LoanState)
+    settings: AccountSettings = AccountSettings()
     borrows: list[BorrowRecord] = field(default_factory=list)
     repays: list[RepayRecord] = field(default_factory=list)
     adjusts: list[AdjustRecord] = field(default_factory=list)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Protocol
 
+from hedgelock_actors.simulator.account import AccountSettings
 from hedgelock_actors.simulator.commands import (
     Ack,
     AckItem,
@@ -45,6 +46,7 @@ from hedgelock_actors.simulator.events import (
     TickerChanged,
     WalletUpdate,
 )
+from hedgelock_actors.simulator.interventions import Interventions
 from hedgelock_actors.simulator.market_views import (
     BookView,
     FundingRecord,
@@ -172,6 +174,7 @@ class ExchangeApi(Protocol):
     """
 
     spec: ExchangeSpec
+    interventions: Interventions
 
     @property
     def faults(self) -> Faults:
@@ -227,6 +230,10 @@ class ExchangeApi(Protocol):
         self, uid: str, symbol: str | None = None, order_id: str = "", order_link_id: str = ""
     ) -> list[ExecutionView]:
         """Executions, newest first."""
+        ...
+
+    def settings(self, uid: str) -> AccountSettings:
+        """How the account is set up."""
         ...
 
     def position(self, uid: str, symbol: str) -> PositionView:

@@ -28,6 +28,7 @@ from hedgelock_actors.simulator.commands import (
 from hedgelock_actors.simulator.core import Core
 from hedgelock_actors.simulator.events import BookChanged, Event, KlineChanged, PublicTrades, TickerChanged
 from hedgelock_actors.simulator.funding import FundingDesk
+from hedgelock_actors.simulator.interventions import Interventions
 from hedgelock_actors.simulator.klines import bars_view
 from hedgelock_actors.simulator.ledger import OUTSIDE, debt, fund, pledged, require, transit, unified
 from hedgelock_actors.simulator.liquidation import Liquidator
@@ -68,6 +69,7 @@ class Exchange(Queries):
         self._trading = TradingDesk(core, self._orders)
         self._transfers = TransferDesk(core, self._clearing)
         self._loans = LoanDesk(core)
+        self.interventions = Interventions(core, self._clearing, self._trading)
         self._funding = FundingDesk(core, self._clearing)
         self._liquidator = Liquidator(core, self._clearing, self._orders, self._trading)
         self._open_markets(funding, seed)

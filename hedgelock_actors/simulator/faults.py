@@ -18,6 +18,15 @@ class ServerFaults:
     refuse_auths: int = 0
     trade_restarts: int = 0
     delta_first: bool = False
+    refusals: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    """create, amend or cancel → codes with which the next such requests are refused, not carried out."""
+    answers: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
+    """The same, for requests that are carried out all the same."""
+    delay_rest_s: float = 0.0
+    """Answers to REST order requests are late by so much."""
+    reorder_private: bool = False
+    forgotten_ms: int = 0
+    """`order/realtime` shows no order that was closed up to then: the service has restarted."""
 
     def take(self, path: str) -> str:
         """The fault for this request, "" for none; it is used up."""
@@ -25,6 +34,14 @@ class ServerFaults:
             if fragment in path and queue:
                 return queue.pop(0)
         return ""
+
+    def refused(self, op: str) -> tuple[int, str] | None:
+        """Code and text with which this request (`create`, `create-batch`, …) is to be refused; it is used up."""
+        return _next(self.refusals, op)
+
+    def answered(self, op: str) -> tuple[int, str] | None:
+        """Code and text that this request is to be answered with, though it was carried out; it is used up."""
+        return _next(self.answers, op)
 
     def refusing(self, now_s: float) -> bool:
         """True while new WebSocket connections are refused."""
@@ -50,3 +67,8 @@ class ServerFaults:
             return False
         self.drop_trade_acks -= 1
         return True
+
+
+def _next(scripts: dict[str, list[tuple[int, str]]], op: str) -> tuple[int, str] | None:
+    queue = scripts.get(op.removesuffix("-batch"))
+    return queue.pop(0) if queue else None

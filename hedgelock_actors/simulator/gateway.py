@@ -23,6 +23,7 @@ from hedgelock_actors.simulator.auth import ApiKey, Clocks, KeyRing
 from hedgelock_actors.simulator.clock import RUNNING, Driver
 from hedgelock_actors.simulator.dcp import DisconnectProtection
 from hedgelock_actors.simulator.faults import ServerFaults
+from hedgelock_actors.simulator.maintenance import MaintenancePlan
 from hedgelock_actors.simulator.rate_limit import AccountLimiter, AddressLimiter, Verdict
 from hedgelock_actors.simulator.ws_hub import Hub
 
@@ -72,7 +73,7 @@ class Gateway:
     arrivals: ArrivalLog = field(default_factory=ArrivalLog)
     published: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_PUBLISHED_MAX))
     """(venue ms, CLOCK_MONOTONIC ns) of the newest price steps, when their frames were about to be queued."""
-    system_status: list[dict[str, object]] = field(default_factory=list)
+    maintenance: MaintenancePlan = field(default_factory=MaintenancePlan)
     counters: dict[str, int] = field(default_factory=dict)
     symbols: tuple[str, ...] = ()
     coins: tuple[str, ...] = ()

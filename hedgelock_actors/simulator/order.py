@@ -40,6 +40,8 @@ class Order:
     closed_pnl: Decimal = ZERO
     cancel_type: str = "UNKNOWN"
     reject_reason: str = "EC_NoError"
+    is_part: bool = False
+    """One of the further parts of a reduce-only order that the venue split."""
     resting: Resting | None = field(default=None, repr=False)
 
     @property

@@ -44,6 +44,7 @@ def check_place(core: Core, account: Account, command: PlaceOrder) -> Accepted:
     if market is None:
         raise Refusal(10001, "params error: symbol invalid " + command.symbol)
     _check_words(account, command)
+    _check_trading(account, market, command.reduce_only)
     lots = _check_qty(market, command)
     price = _check_price(core, market, command)
     trigger = _check_trigger(market, command)
@@ -58,7 +59,7 @@ def check_place(core: Core, account: Account, command: PlaceOrder) -> Accepted:
 
 
 def _check_words(account: Account, command: PlaceOrder) -> None:
-    if command.position_idx != 0:
+    if command.position_idx != 0 or account.settings.position_mode != 0:
         raise Refusal(10001, "position idx not match position mode")
     if command.order_link_id and not LINK_ID.fullmatch(command.order_link_id):
         raise Refusal(10001, "params error: OrderLinkId is invalid")
@@ -69,12 +70,25 @@ def _check_words(account: Account, command: PlaceOrder) -> None:
         raise Refusal(110072, "OrderLinkedID is duplicate")
 
 
+def _check_trading(account: Account, market: Market, reduce_only: bool) -> None:
+    """Whether the instrument trades and the account may; reducing is allowed while an instrument is delisted."""
+    status = market.instrument.status
+    if status == "Delivering" and not reduce_only:
+        raise Refusal(30228, "No new positions during delisting")
+    if status == "Settling":
+        raise Refusal(110063, f"Instrument is settling! {market.symbol}")
+    if status not in ("Trading", "Delivering"):
+        raise Refusal(110066, "Trading is currently not allowed")
+    if account.settings.reduce_only and not reduce_only:
+        raise Refusal(110023, "Currently you can only reduce positions")
+
+
 def _check_qty(market: Market, command: PlaceOrder) -> int:
     limits, qty = market.instrument, command.qty
     if qty == 0 and command.reduce_only and command.close_on_trigger:
         qty = limits.max_market_qty
     lots = market.units.lots(qty) if qty.is_finite() else None
-    if lots is None or lots < 0:
+    if lots is None or lots < 0 or qty % limits.qty_step:
         raise Refusal(10001, "Qty invalid")
     if qty < limits.min_order_qty:
         raise Refusal(10001, "The number of contracts exceeds minimum limit allowed")
@@ -92,8 +106,8 @@ def _check_price(core: Core, market: Market, command: PlaceOrder) -> int:
     price = command.price
     if price is None or not price.is_finite() or price <= 0:
         raise Refusal(10001, "params error: price invalid")
-    ticks = market.units.ticks(price)
-    if ticks is None or not market.instrument.min_price <= price <= market.instrument.max_price:
+    ticks, limits = market.units.ticks(price), market.instrument
+    if ticks is None or price % limits.tick_size or not limits.min_price <= price <= limits.max_price:
         raise Refusal(10001, "params error: price invalid, tick size is " + str(market.instrument.tick_size))
     if command.trigger_price is None:
         _check_limit(market, command.side == "Buy", price)
@@ -183,6 +197,7 @@ def check_amend(core: Core, account: Account, command: AmendOrder) -> Order:
         raise Refusal(10001, "params error: symbol invalid " + command.symbol)
     order = find_live(account, command.symbol, command.order_id, command.order_link_id, NOT_FOUND_AMEND)
     market = core.markets[command.symbol]
+    _check_trading(account, market, order.reduce_only)
     lots, price = _amended_qty(market, order, command), _amended_price(market, order, command)
     trigger = command.trigger_price
     if trigger is not None and (order.trigger_ticks is None or market.units.ticks(trigger) is None):
@@ -212,7 +227,7 @@ def _amended_price(market: Market, order: Order, command: AmendOrder) -> int:
     if command.price is None:
         return order.price_ticks
     ticks = market.units.ticks(command.price) if command.price.is_finite() and command.price > 0 else None
-    if ticks is None or order.is_market:
+    if ticks is None or order.is_market or command.price % market.instrument.tick_size:
         raise Refusal(10001, "params error: price invalid")
     _check_limit(market, order.side == "Buy", command.price)
     return ticks

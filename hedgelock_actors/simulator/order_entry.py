@@ -21,6 +21,7 @@ from hedgelock_actors.simulator.api import (
 from hedgelock_actors.simulator.rest_core import PARAMETER_ERROR, Answer, Call, Refusal, from_ack
 
 MAX_BATCH = 20
+NOT_ALLOWED = 110066
 _SIDES = frozenset(("Buy", "Sell"))
 _TYPES = frozenset(("Market", "Limit"))
 _FORCES = frozenset(("GTC", "IOC", "FOK", "PostOnly"))
@@ -88,13 +89,28 @@ def _named(call: Call) -> tuple[str, str]:
 async def single(call: Call, parse: Callable[[Call], Command], op: str) -> Answer:
     """Carry out one create, amend or cancel."""
     call.category("linear")
+    _check_open(call, op)
     if "amount" in call.args:
         raise Refusal(PARAMETER_ERROR, "params error: unexpected amount")
     command = parse(call)
     received_ns, received_ms = time.monotonic_ns(), call.gateway.driver.catch_up()
     ack = await call.gateway.command(call.uid, command)
     call.gateway.arrivals.record(received_ms, call.uid, call.via, op, command, ack, received_ns)
-    return from_ack(ack)
+    return _told(call, op, from_ack(ack))
+
+
+def _check_open(call: Call, op: str) -> None:
+    """Whether order requests are taken at all now."""
+    if (scripted := call.gateway.faults.refused(op)) is not None:
+        raise Refusal(*scripted)
+    if call.gateway.maintenance.ongoing(call.gateway.now_ms()):
+        raise Refusal(NOT_ALLOWED, "Trading is currently not allowed")
+
+
+def _told(call: Call, op: str, answer: Answer) -> Answer:
+    """The answer, unless a rehearsal wants the caller to be told something else."""
+    scripted = call.gateway.faults.answered(op)
+    return answer if scripted is None else Answer(ret_code=scripted[0], ret_msg=scripted[1])
 
 
 Parsed = PlaceOrder | AmendOrder | CancelOrder
@@ -111,6 +127,7 @@ def _batch_command(op: str, parsed: Sequence[Parsed]) -> Command:
 async def batch(call: Call, parse: Callable[[Call], Parsed], op: str, allowed: int) -> Answer:
     """Carry out a batch: each order stands alone, those after the first `allowed` are over the rate limit."""
     call.category("linear")
+    _check_open(call, op)
     requests = call.args.get("request")
     if not isinstance(requests, list) or not requests or not all(isinstance(item, dict) for item in requests):
         raise Refusal(PARAMETER_ERROR, "params error: request is invalid")
@@ -131,7 +148,7 @@ async def batch(call: Call, parse: Callable[[Call], Parsed], op: str, allowed: i
     if ack is not None:
         for command, item in zip(parsed, ack.items, strict=True):
             call.gateway.arrivals.record(received_ms, call.uid, call.via, op, command, item)
-    return _batch_answer(op, items)
+    return _told(call, op, _batch_answer(op, items))
 
 
 def _check_item(

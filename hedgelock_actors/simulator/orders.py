@@ -31,7 +31,7 @@ class OrderDesk:
         if not order.live:
             return
         account = self._core.accounts[order.uid]
-        account.truth.took_effect(order.link_id)
+        account.truth.took_effect("" if order.is_part else order.link_id)
         if order.reduce_only and not self._fit_reduce_only(account, order):
             self._end(order, "Cancelled", "CancelByReduceOnly")
         elif order.trigger_ticks is not None:
@@ -39,6 +39,11 @@ class OrderDesk:
             self._clearing.tell(account, order.symbol, order)
         else:
             self._enter(order)
+
+    def reject(self, order: Order) -> None:
+        """The request was acknowledged, and the matching engine does not take it."""
+        if order.live:
+            self._end(order, "Rejected", "UNKNOWN", "EC_Others")
 
     def arrive_liquidation(self, order: Order) -> None:
         """The venue closes a part of a position in the book; it is not counted as the client's order."""
@@ -250,7 +255,8 @@ def protection(core: Core, market: Market, order: Order) -> int:
 
 def band_ticks(core: Core, market: Market, side: Side) -> int:
     """The venue's own protection price: the mark price ± its band."""
-    band, units = core.spec.market_protection, market.units
+    given = core.faults.market_band
+    band, units = core.spec.market_protection if given is None else given, market.units
     if side == "Buy":
         return units.ticks_floor(market.mark * (1 + band))
     return max(1, units.ticks_ceil(market.mark * (1 - band)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import ROUND_DOWN, Decimal
 
-from hedgelock_actors.simulator.account import Account
+from hedgelock_actors.simulator.account import Account, AccountSettings
 from hedgelock_actors.simulator.core import Core
 from hedgelock_actors.simulator.events import PriceLimit
 from hedgelock_actors.simulator.instruments import TIERS
@@ -91,6 +91,10 @@ class Queries:
             and order_id in ("", one.order_id)
             and (order_id or order_link_id in ("", one.order_link_id))
         ]
+
+    def settings(self, uid: str) -> AccountSettings:
+        """How the account is set up."""
+        return self._account(uid).settings
 
     def position(self, uid: str, symbol: str) -> PositionView:
         """The position, flat or not."""

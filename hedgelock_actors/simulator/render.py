@@ -245,7 +245,7 @@ def position(view: PositionView) -> Json:
         "mmrSysUpdateTime": "",
         "openTime": view.open_ms,
         "seq": view.seq,
-        "isReduceOnly": False,
+        "isReduceOnly": view.reduce_only,
     }
 
 
@@ -260,7 +260,7 @@ def position_push(view: PositionView) -> Json:
         "leverageSysUpdatedTime": "",
         "mmrSysUpdatedTime": "",
         "seq": view.seq,
-        "isReduceOnly": False,
+        "isReduceOnly": view.reduce_only,
     }
 
 

@@ -79,7 +79,7 @@ def instrument(item: Instrument) -> Json:
         "symbol": item.symbol,
         "symbolId": 5 if item.symbol.startswith("BTC") else 6,
         "contractType": "LinearPerpetual",
-        "status": "Trading",
+        "status": item.status,
         "baseCoin": item.base_coin,
         "quoteCoin": item.quote_coin,
         "launchTime": str(item.launch_ms),

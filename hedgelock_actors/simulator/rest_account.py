@@ -19,11 +19,12 @@ async def _wallet_balance(call: Call) -> Answer:
 
 
 async def _info(call: Call) -> Answer:
+    settings = call.gateway.exchange.settings(call.uid)
     return Answer(
         {
-            "marginMode": _CROSS,
+            "marginMode": settings.margin_mode,
             "updatedTime": str(call.gateway.exchange.start_ms),
-            "unifiedMarginStatus": 6,
+            "unifiedMarginStatus": settings.unified_status,
             "dcpStatus": "ON" if call.gateway.dcp.window_s(call.uid) else "OFF",
             "timeWindow": call.gateway.dcp.window_s(call.uid) or 10,
             "smpGroup": 0,

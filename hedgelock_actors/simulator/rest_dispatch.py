@@ -30,6 +30,9 @@ ROUTES: Mapping[tuple[str, str], Route] = MappingProxyType(
 _log = logging.getLogger(__name__)
 _REFUSED = Route(rest_loan.refused_product)
 _TIMEOUT_FAULT_S = 60.0
+# HTTP statuses met before the request was carried out, and after.
+_STATUSES_BEFORE = ("403", "429")
+_STATUSES_AFTER = ("500", "502", "503")
 _HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 
 
@@ -60,8 +63,12 @@ class RestServer:
             fault = gateway.faults.take(request.path)
             if fault in ("10006", "10002"):
                 return self._limited(fault)
+            if fault in _STATUSES_BEFORE:
+                return web.Response(status=int(fault), text=f"{fault}: refused")
             gateway.driver.catch_up()
             answer, verdict = await self._answer(request, body)
+            if gateway.faults.delay_rest_s and request.path.startswith("/v5/order/") and request.method == "POST":
+                await asyncio.sleep(gateway.faults.delay_rest_s)
             if fault:
                 return await self._broken(request, fault)
             return self._response(answer, verdict)
@@ -131,6 +138,10 @@ class RestServer:
         if fault in ("10016", "10000"):
             text = "Server error." if fault == "10016" else "Server Timeout"
             return self._response(Answer(ret_code=int(fault), ret_msg=text), verdict)
+        if fault in _STATUSES_AFTER:
+            return web.Response(status=int(fault), body=_HTML, content_type="text/html")
+        if fault == "truncated":
+            return await self._truncated(request)
         if fault == "html":
             return web.Response(body=_HTML, content_type="text/html")
         if fault == "timeout":
@@ -142,6 +153,15 @@ class RestServer:
         if request.transport is not None:
             request.transport.abort()
         return web.Response(status=502)
+
+    async def _truncated(self, request: web.Request) -> web.StreamResponse:
+        """A body that ends before it says anything."""
+        response = web.StreamResponse(headers={"Content-Length": "400", "Content-Type": "application/json"})
+        await response.prepare(request)
+        await response.write(b'{"retCode":0,"retMsg":"OK","resu')
+        if request.transport is not None:
+            request.transport.close()
+        return response
 
 
 def _arguments(request: web.Request, body: bytes) -> Mapping[str, object]:

@@ -145,7 +145,7 @@ async def _open_interest(call: Call) -> Answer:
 
 
 async def _system_status(call: Call) -> Answer:
-    return Answer({"list": list(call.gateway.system_status)}, ret_msg="")
+    return Answer({"list": call.gateway.maintenance.rows(call.gateway.now_ms())}, ret_msg="")
 
 
 ROUTES: Mapping[tuple[str, str], Route] = MappingProxyType(

@@ -9,6 +9,7 @@ from hedgelock_actors.simulator.rest_core import PARAMETER_ERROR, Answer, Call, 
 
 _OPEN_LIMIT = 50
 _RECENT_CLOSED = 500
+_CLOSED = frozenset({"Rejected", "Filled", "Cancelled", "Deactivated", "PartiallyFilledCanceled"})
 
 
 async def _create(call: Call) -> Answer:
@@ -71,6 +72,11 @@ def _empty_unless_linear(call: Call) -> bool:
     return call.category("linear", "spot", "inverse", "option") != "linear"
 
 
+def _forgotten(call: Call, order: OrderView) -> bool:
+    """Closed before the last restart of the service, which remembers nothing of it."""
+    return order.order_status in _CLOSED and order.updated_ms <= call.gateway.faults.forgotten_ms
+
+
 async def _realtime(call: Call) -> Answer:
     if _empty_unless_linear(call):
         return Answer({"list": [], "nextPageCursor": "", "category": call.text("category")})
@@ -78,11 +84,13 @@ async def _realtime(call: Call) -> Answer:
     order_id, link_id = call.text("orderId", ""), call.text("orderLinkId", "")
     if order_id or link_id:
         found = exchange.find_order(call.uid, symbol, order_id, link_id)
+        if found is not None and _forgotten(call, found):
+            found = None
         return _listing([found] if found is not None else [], "")
     if symbol is None and not call.text("baseCoin", "") and not call.text("settleCoin", ""):
         raise Refusal(PARAMETER_ERROR, "params error: symbol, baseCoin or settleCoin is required")
     if call.integer("openOnly", 0) == 1:
-        rows = exchange.order_history(call.uid, symbol)[:_RECENT_CLOSED]
+        rows = [row for row in exchange.order_history(call.uid, symbol) if not _forgotten(call, row)][:_RECENT_CLOSED]
     else:
         rows = exchange.open_orders(call.uid, symbol)
     kept, cursor = page(call, _base_filter(call, rows))

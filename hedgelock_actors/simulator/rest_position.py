@@ -19,7 +19,17 @@ async def _list(call: Call) -> Answer:
         views = [exchange.position(call.uid, symbol)]
     else:
         views = [view for name in call.gateway.symbols if (view := exchange.position(call.uid, name)).size]
-    return Answer({"list": [render.position(view) for view in views], "nextPageCursor": "", "category": "linear"})
+    rows = [row for view in views for row in _sides(render.position(view), exchange.settings(call.uid).position_mode)]
+    return Answer({"list": rows, "nextPageCursor": "", "category": "linear"})
+
+
+def _sides(row: render.Json, position_mode: int) -> list[render.Json]:
+    """In hedge mode a position of each side; only the one that is held has a size."""
+    if position_mode == 0:
+        return [row]
+    held = 2 if row["side"] == "Sell" else 1
+    empty = {**row, "positionIdx": 3 - held, "side": "", "size": "0", "avgPrice": "0", "positionValue": "0"}
+    return sorted(({**row, "positionIdx": held}, empty), key=lambda one: str(one["positionIdx"]))
 
 
 async def _set_leverage(call: Call) -> Answer:

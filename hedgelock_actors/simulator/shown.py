@@ -42,6 +42,7 @@ def position_view(core: Core, account: Account, symbol: str) -> PositionView:
         position_status=position.status,
         risk_id=tier.id,
         risk_limit_value=tier.limit_usdt,
+        reduce_only=account.settings.reduce_only,
         created_ms=position.created_ms,
         updated_ms=position.updated_ms,
         open_ms=position.open_ms,

@@ -5,16 +5,22 @@ them.
 import asyncio
 import time
 from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
 
 import msgspec
 from aiohttp import web
 
+from hedgelock_actors.simulator.api import PlaceOrder
 from hedgelock_actors.simulator.gateway import Gateway
+from hedgelock_actors.simulator.sim_orders import OrderSwitches
 from hedgelock_actors.simulator.ws_connection import decode, encode
 from hedgelock_actors.simulator.ws_feed import PublicFeed
 
 _CHANNELS = ("linear", "spot", "private", "trade", "clock", "status")
-_REST_FAULTS = ("10000", "10002", "10006", "10016", "html", "timeout", "reset")
+_REST_FAULTS = (
+    *("10000", "10002", "10006", "10016", "html", "truncated", "timeout", "reset"),
+    *("403", "429", "500", "502", "503"),
+)
 
 
 def _json(value: object, status: int = 200) -> web.Response:
@@ -30,6 +36,20 @@ async def _body(request: web.Request) -> dict[str, object]:
     if not isinstance(parsed, dict):
         raise web.HTTPBadRequest(text="the body is not an object")
     return parsed
+
+
+def _by_hand(spec: dict[str, object]) -> PlaceOrder:
+    side, price = str(spec.get("side", "Sell")), spec.get("price")
+    if side not in ("Buy", "Sell"):
+        raise ValueError("side must be Buy or Sell")
+    return PlaceOrder(
+        symbol=str(spec.get("symbol", "BTCUSDT")),
+        side="Buy" if side == "Buy" else "Sell",
+        order_type="Market" if price is None else "Limit",
+        qty=Decimal(str(spec["qty"])),
+        price=None if price is None else Decimal(str(price)),
+        reduce_only=bool(spec.get("reduce_only", False)),
+    )
 
 
 class SimEndpoints:
@@ -56,7 +76,8 @@ class SimEndpoints:
             "refuse_auth": self._refuse_auth,
             "trade_restart": self._trade_restart,
             "delta_first": self._delta_first,
-            "maintenance": self._maintenance,
+            "reorder_private": self._reorder,
+            **OrderSwitches(gateway).switches,
         }
 
     def add_routes(self, app: web.Application) -> None:
@@ -66,6 +87,7 @@ class SimEndpoints:
         app.router.add_get("/sim/orders", self.orders)
         app.router.add_get("/sim/published", self.published)
         app.router.add_post("/sim/fault", self.fault)
+        app.router.add_post("/sim/trade", self.trade)
 
     async def start(self, request: web.Request) -> web.Response:
         """`{"participants": [names]}`: leave the held state. 409 when it was left before."""
@@ -107,6 +129,20 @@ class SimEndpoints:
     async def published(self, request: web.Request) -> web.Response:
         """Price steps, oldest first: [venue ms, CLOCK_MONOTONIC ns just before their frames were queued]."""
         return _json({"list": list(self._gateway.published)})
+
+    async def trade(self, request: web.Request) -> web.Response:
+        """`{"uid", "symbol", "side", "qty", "price"?, "reduce_only"?}`: an order as the account's owner would place it
+        by hand, without a client id and outside all limits; at market without a price. Answers as the venue does.
+        """
+        spec, gateway = await _body(request), self._gateway
+        try:
+            uid, command = str(spec["uid"]), _by_hand(spec)
+        except (ValueError, KeyError, InvalidOperation) as error:
+            raise web.HTTPBadRequest(text=f"bad trade: {error}") from None
+        if uid not in gateway.uids():
+            raise web.HTTPNotFound(text=f"no account {uid}")
+        ack = await gateway.command(uid, command)
+        return _json({"retCode": ack.ret_code, "retMsg": ack.ret_msg, "result": dict(ack.result)})
 
     # ------------------------------------------------------------------ faults
 
@@ -160,7 +196,11 @@ class SimEndpoints:
         self._gateway.faults.drop_trade_acks = int(str(spec.get("count", 1)))
 
     def _delay_acks(self, spec: dict[str, object]) -> None:
-        self._gateway.faults.delay_acks_s = float(str(spec.get("seconds", 0)))
+        seconds = float(str(spec.get("seconds", 0)))
+        if str(spec.get("channel", "trade")) == "rest":
+            self._gateway.faults.delay_rest_s = seconds
+        else:
+            self._gateway.faults.delay_acks_s = seconds
 
     def _refuse_auth(self, spec: dict[str, object]) -> None:
         self._gateway.faults.refuse_auths = int(str(spec.get("count", 1)))
@@ -171,23 +211,8 @@ class SimEndpoints:
     def _delta_first(self, spec: dict[str, object]) -> None:
         self._gateway.faults.delta_first = bool(spec.get("on", True))
 
-    def _maintenance(self, spec: dict[str, object]) -> None:
-        gateway, begin = self._gateway, self._gateway.now_ms()
-        row: dict[str, object] = {
-            "id": gateway.new_id(),
-            "title": str(spec.get("title", "maintenance")),
-            "state": str(spec.get("state", "ongoing")),
-            "begin": str(begin),
-            "end": str(begin + int(float(str(spec.get("seconds", 600))) * 1000)),
-            "href": "",
-            "serviceTypes": [2, 4, 5],
-            "product": [1, 2],
-            "uidSuffix": [],
-            "maintainType": 1,
-            "env": 1,
-        }
-        gateway.system_status.insert(0, row)
-        gateway.hub.publish("status/system.status", encode({"topic": "system.status", "ts": begin, "data": [row]}))
+    def _reorder(self, spec: dict[str, object]) -> None:
+        self._gateway.faults.reorder_private = bool(spec.get("on", True))
 
     def _duplicate(self, spec: dict[str, object]) -> None:
         self._gateway.faults.duplicate_private = bool(spec.get("on", True))

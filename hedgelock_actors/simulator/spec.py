@@ -37,6 +37,7 @@ class Instrument:
     max_active_orders: int = 500
     max_conditional_orders: int = 10
     launch_ms: int = 1584230400000
+    status: str = "Trading"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +189,14 @@ class FundingSchedule:
 class Faults:
     """Switches that a rehearsal flips on the running exchange."""
 
+    half_acks: int = 0
+    """So many orders are acknowledged and then rejected on the stream."""
+    query_lag_ms: int = 0
+    """Orders accepted from now on are invisible to queries for so long."""
+    market_band: Decimal | None = None
+    """The protection band of market orders; negative: nothing is in range, so they are cancelled without a fill."""
+    split_qty: Decimal | None = None
+    """Reduce-only orders above this are split into several; None: above the instrument's highest quantity."""
     adjust_fails: bool = False
     transfer_pending_ms: int = 0
     col_res: str | None = None

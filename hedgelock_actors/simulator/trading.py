@@ -23,7 +23,7 @@ from hedgelock_actors.simulator.core import Core
 from hedgelock_actors.simulator.events import PositionUpdate
 from hedgelock_actors.simulator.margin import account_margin
 from hedgelock_actors.simulator.order import Order
-from hedgelock_actors.simulator.order_checks import Refusal, check_amend, check_place, find_live
+from hedgelock_actors.simulator.order_checks import Accepted, Refusal, check_amend, check_place, find_live
 from hedgelock_actors.simulator.orders import OrderDesk
 from hedgelock_actors.simulator.shown import position_view
 from hedgelock_actors.simulator.words import Side
@@ -49,26 +49,45 @@ class TradingDesk:
     def _accept(self, account: Account, command: PlaceOrder) -> Order:
         core = self._core
         accepted = check_place(core, account, command)
+        parts = _parts(accepted.lots, self._most(command)) if command.reduce_only else [accepted.lots]
+        orders = [self._open(account, command, accepted, lots) for lots in parts]
+        for order in orders[1:]:
+            order.is_part = True
+        if orders[0].link_id:
+            account.by_link[orders[0].link_id] = orders[0].order_id
+        return orders[0]
+
+    def _most(self, command: PlaceOrder) -> int:
+        """The highest quantity of one order, in lots."""
+        market = self._core.markets[command.symbol]
+        limits, given = market.instrument, self._core.faults.split_qty
+        most = limits.max_market_qty if command.order_type == "Market" else limits.max_order_qty
+        return max(1, market.units.lots_of(most if given is None else min(given, most)))
+
+    def _open(self, account: Account, command: PlaceOrder, accepted: Accepted, lots: int) -> Order:
+        core = self._core
         when = core.effect_ms(account)
         order = Order(
             uid=account.uid,
             order_id=core.new_id(),
             command=command,
             side=command.side,
-            lots=accepted.lots,
+            lots=lots,
             price_ticks=accepted.price_ticks,
             trigger_ticks=accepted.trigger_ticks,
             create_type="CreateByUser",
             created_ms=core.now_ms,
             updated_ms=core.now_ms,
-            visible_ms=when + core.spec.latency.query_lag_ms,
+            visible_ms=when + max(core.spec.latency.query_lag_ms, core.faults.query_lag_ms),
             last_on_created=core.markets[command.symbol].last,
             reduce_only=command.reduce_only,
         )
         account.orders[order.order_id] = account.live[order.order_id] = order
-        if order.link_id:
-            account.by_link[order.link_id] = order.order_id
-        core.do_at(when, lambda: self._orders.arrive(order))
+        if core.faults.half_acks > 0:
+            core.faults.half_acks -= 1
+            core.do_at(when, lambda: self._orders.reject(order))
+        else:
+            core.do_at(when, lambda: self._orders.arrive(order))
         return order
 
     def cancel(self, account: Account, command: CancelOrder) -> Ack:
@@ -201,6 +220,12 @@ class TradingDesk:
         )
         account.orders[order.order_id] = account.live[order.order_id] = order
         return order
+
+
+def _parts(lots: int, most: int) -> list[int]:
+    """`lots` in parts of at most `most`."""
+    whole, rest = divmod(lots, most)
+    return [*[most] * whole, *([rest] if rest else [])]
 
 
 def _item(order: Order, created_ms: int = 0) -> AckItem:

@@ -105,6 +105,7 @@ class PositionView:
     position_status: str
     risk_id: int
     risk_limit_value: Decimal
+    reduce_only: bool = False
     created_ms: int
     updated_ms: int
     open_ms: int

@@ -1,5 +1,6 @@
 """What the exchange did, as frames: public topics shared by all, private topics per account."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -27,6 +28,7 @@ from hedgelock_actors.simulator.ws_hub import Hub
 
 DEPTHS = (1, 50, 200, 1000)
 TOUCH_REPEAT_MS = 3_000
+_HELD_S = 0.05
 INTERVALS = frozenset(("1", "3", "5", "15", "30", "60", "120", "240", "360", "720", "D"))
 
 
@@ -198,6 +200,7 @@ class PrivateFeed:
         self._hub = hub
         self._faults = faults
         self._new_id = new_id
+        self._held: dict[str, tuple[str, bytes]] = {}
 
     def publish(self, event: Event) -> None:
         """Tell the account's listeners of one private event."""
@@ -228,7 +231,21 @@ class PrivateFeed:
             message: dict[str, object] = {"topic": topic, "creationTime": ts_ms, "data": [data()]}
             if message_id is not None:
                 message = {"id": message_id or f"{uid}{self._new_id()}", **message}
-            frame = encode(message)
-            self._hub.publish(key, frame)
-            if self._faults.duplicate_private:
-                self._hub.publish(key, frame)
+            self._send(uid, key, encode(message))
+
+    def _send(self, uid: str, key: str, frame: bytes) -> None:
+        held = self._held.pop(uid, None)
+        if held is None and self._faults.reorder_private:
+            # Every second frame overtakes the one before it; one that nothing follows is not held for long.
+            self._held[uid] = (key, frame)
+            asyncio.get_running_loop().call_later(_HELD_S, self._release, uid, frame)
+            return
+        for name, one in ((key, frame), held or ("", b"")):
+            for _ in range(2 if self._faults.duplicate_private else 1):
+                self._hub.publish(name, one)
+
+    def _release(self, uid: str, frame: bytes) -> None:
+        held = self._held.get(uid)
+        if held is not None and held[1] is frame:
+            del self._held[uid]
+            self._hub.publish(*held)

@@ -84,19 +84,21 @@ CREATE = _table(
         Meaning.REFUSED: (
             *_COMMON_REFUSED,
             *(110003, 110004, 110006, 110007, 110012, 110017, 110020, 110021, 110066, 110090, 110094),
-            *(110063, 30228),  # being settled; being delisted
+            *(110023, 110063, 30228),  # may only reduce; being settled; being delisted
         ),
         Meaning.REFUSED_FOR_NOW: _COMMON_LATER,
         Meaning.EXISTS: (110072,),
         Meaning.UNKNOWN: _COMMON_UNKNOWN,
     }
 )
+# A cancel or an amendment that meets a venue which does not trade (110066, 110063) may be sent again when it does.
+_NOT_TRADING = (110063, 110066)
 # 110001 may mean "not visible yet"; 110008 and 110010 mean that the order has ended and may have fills.
 CANCEL = _table(
     {
         Meaning.ACCEPTED: (0,),
         Meaning.REFUSED: (*_COMMON_REFUSED, 110008, 110010),
-        Meaning.REFUSED_FOR_NOW: _COMMON_LATER,
+        Meaning.REFUSED_FOR_NOW: (*_COMMON_LATER, *_NOT_TRADING, 110079),
         Meaning.UNKNOWN: (*_COMMON_UNKNOWN, 110001),
     }
 )
@@ -105,7 +107,7 @@ AMEND = _table(
     {
         Meaning.ACCEPTED: (0,),
         Meaning.REFUSED: (*_COMMON_REFUSED, 110001, 110003, 110004, 110006, 110007, 110008, 110010, 110012, 110094),
-        Meaning.REFUSED_FOR_NOW: (*_COMMON_LATER, 110079),
+        Meaning.REFUSED_FOR_NOW: (*_COMMON_LATER, *_NOT_TRADING, 110079),
         Meaning.UNKNOWN: _COMMON_UNKNOWN,
     }
 )
