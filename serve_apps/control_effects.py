@@ -24,7 +24,6 @@ Row = Mapping[str, object]
 TELL_S = 1.0
 TRADE_WAIT_S = 3.0
 TRADE_POLL_S = 0.05
-CLOSED = frozenset({"FILLED", "CANCELLED", "REJECTED", "DEACTIVATED"})
 
 
 class Actors(Protocol):
@@ -88,13 +87,11 @@ class Effects:
 
     async def _in_flight(self) -> tuple[Sequence[Row], Sequence[str]]:
         found = await self._actors.snapshots("order-router", wait_s=0.2)
-        unknown = [name for name, snapshot in found.items() if "error" in snapshot or "orders" not in snapshot]
+        unknown = [name for name, snapshot in found.items() if "in_flight" not in snapshot]
         rows = [
             {"account": snapshot.get("account"), **order}
-            for name, snapshot in found.items()
-            if name not in unknown
-            for order in _rows(snapshot["orders"])
-            if order.get("status") not in CLOSED
+            for snapshot in found.values()
+            for order in (*_rows(snapshot.get("in_flight")), *_rows(snapshot.get("resting")))
         ]
         return rows, unknown
 

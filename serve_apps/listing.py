@@ -41,8 +41,7 @@ def trades(router: Snapshot) -> Sequence[Row]:
 
 def restrictions(router: Snapshot) -> Sequence[str]:
     """Why a router opens nothing now."""
-    found = router.get("restrictions")
-    return [str(one) for one in found] if isinstance(found, list | tuple) else []
+    return [f"{cause}: {text}" for cause, text in _mapping(router.get("restrictions")).items()]
 
 
 def overrides(book: ControlBook, now_ms: int) -> Sequence[Row]:

@@ -22,9 +22,6 @@ from hedgelock_actors.runtime.names import CONTROL_STREAM, Declared
 from hedgelock_actors.runtime.trading import KIND as TRADING_STATE
 from hedgelock_actors.runtime.trading import state_of
 
-ACKNOWLEDGED_MS = 60_000
-"""An older acknowledgement is not told again: it could be taken for one of what happened since."""
-
 
 def messages_in(record: Record) -> Sequence[AnyMessage]:
     """What a record tells to the actors of the accounts it is about."""
@@ -58,6 +55,7 @@ class ControlFeed:
     def __init__(self, journal: Journal, declared: Declared) -> None:
         self._journal, self._declared = journal, declared
         self._n = 0
+        self._read = False
         self.state: TradingState = INITIAL
         """The trading state on record, as last read."""
 
@@ -65,11 +63,14 @@ class ControlFeed:
         """What this actor is to be told; `state` is read, too. `now_ms` is venue time. Raises JournalUnavailable."""
         # All of it or nothing: a reading that broke off is made again.
         read = [record async for record in self._journal.read(CONTROL_STREAM, after_n=self._n)]
+        first, self._read = not self._read, True
         found: list[AnyMessage] = []
         for record in read:
             self._n = record.n
             if record.entry.kind == TRADING_STATE:
                 self.state = merge(self.state, state_of(record.entry.payload))
+            if first and record.entry.kind == "acknowledged":
+                continue  # of a former life: it could be taken for one of what happened since
             found += [message for message in messages_in(record) if self._is_for_us(message, now_ms)]
         return found
 
@@ -81,7 +82,6 @@ class ControlFeed:
                 due = message.expires_ms is not None and now_ms < message.expires_ms
                 return due and self._declared.kind == "order-router" and message.account == self._declared.account
             case ForeignActivityAcknowledged():
-                fresh = now_ms - message.ts_ms < ACKNOWLEDGED_MS
-                return fresh and self._declared.kind == "order-router" and message.account == self._declared.account
+                return self._declared.kind == "order-router" and message.account == self._declared.account
             case _:
                 return False

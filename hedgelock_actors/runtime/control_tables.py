@@ -40,7 +40,9 @@ def taken(answer: Answer) -> RenderableType:
     if answer["taken"]:
         text.append(f"taken in by {', '.join(answer['taken_by'])}", style="green")
     else:
-        text.append(f"not taken in yet: {'; '.join(answer['not_taken_by'])}; it is read from the record", style="red")
+        # An acknowledgement is of what has been seen: one that is late could be taken for one of what came since.
+        later = "repeat it" if answer["action"] == "acknowledge" else "it is read from the record"
+        text.append(f"not taken in yet: {'; '.join(answer['not_taken_by'])}; {later}", style="red")
     return text
 
 

@@ -30,8 +30,10 @@ SNAPSHOTS: Mapping[str, Mapping[str, object]] = {
     "order-router": {
         "account": "a",
         "symbol": "BTCUSDT",
-        "orders": [{"order_link_id": "x", "status": "NEW"}, {"order_link_id": "y", "status": "FILLED"}],
-        "restrictions": ["foreign activity"],
+        "orders": [{"order_link_id": "x", "status": "NEW"}, {"order_link_id": "z", "status": "FILLED"}],
+        "in_flight": [{"order_link_id": "y", "status": "UNRESOLVED"}],
+        "resting": [{"order_link_id": "x", "status": "NEW"}],
+        "restrictions": {"foreign activity": "Sell 1 at 5"},
     },
     "notifier": {"alerts": [{"title": "t"}], "undelivered": 0},
 }

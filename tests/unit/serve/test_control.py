@@ -37,7 +37,10 @@ async def test_a_halt_is_recorded_then_latched_everywhere_then_confirmed(rig: Ri
         "confirmed": True,
         "routers_confirmed": list(ROUTERS),
         "routers_not_confirmed": [],
-        "orders_in_flight": [{"account": "a", "order_link_id": "x", "status": "NEW"}],
+        "orders_in_flight": [
+            {"account": "a", "order_link_id": "y", "status": "UNRESOLVED"},
+            {"account": "a", "order_link_id": "x", "status": "NEW"},
+        ],
         "in_flight_unknown": ["order-router-b"],
         "ts_ms": NOW_MS,
     }
@@ -240,7 +243,7 @@ async def test_status_shows_mode_overrides_and_restrictions(rig: Rig) -> None:
     await rig.post("/override", {"account": "a", "short": "1", "for_s": 60, "reason": "drill"})
     answer = await rig.get("/status")
     assert answer["trading_state"] == {"mode": "ACTIVE", "epoch": 0, "reason": "start"}
-    assert answer["restrictions"] == {"order-router-a": ["foreign activity"], "order-router-b": []}
+    assert answer["restrictions"] == {"order-router-a": ["foreign activity: Sell 1 at 5"], "order-router-b": []}
     overrides = answer["overrides"]
     assert isinstance(overrides, list)
     assert [one["account"] for one in overrides] == ["a"]
