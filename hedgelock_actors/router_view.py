@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 
 from hedgelock_actors.router_book import Tracked
 from hedgelock_actors.router_parts import RouterParts
+
+TRADES = 50
+"""Newest trades shown, ended ones included: whoever asked for one looks here for its report."""
 
 
 def snapshot_of(parts: RouterParts) -> Mapping[str, object]:
@@ -35,8 +39,7 @@ def snapshot_of(parts: RouterParts) -> Mapping[str, object]:
         "resting": [_row(one) for one in live if one.resting and not one.unresolved],
         "trades": [
             one.report(state.quote.ts_ms if state.quote else 0).model_dump(mode="json")
-            for one in parts.trades.trades.values()
-            if not one.done
+            for one in islice(reversed(parts.trades.trades.values()), TRADES)
         ],
         "orders": book.summary(),
     }
