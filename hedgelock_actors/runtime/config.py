@@ -23,6 +23,9 @@ from hedgelock_actors.runtime.config_section import Positive, Ratio, Seconds, Se
 ENV_PREFIX = "HEDGELOCK__"
 DEFAULT_FILE = Path(__file__).resolve().parents[2] / "configs" / "hedgelock.yaml"
 
+PUBLISHED_ORDERS_PER_SECOND = 10
+"""What the venue allows an account that has no special limits."""
+
 Port = Annotated[int, Field(ge=0, le=65_535)]
 
 
@@ -124,9 +127,9 @@ class LimitsConfig(Section):
     max_order_notional_usdt: Positive = Decimal(1_000_000)
     max_position_qty: Positive = Decimal(50)
     max_position_notional_usdt: Positive = Decimal(5_000_000)
-    orders_per_second: Annotated[int, Field(ge=1, le=10)] = 10
-    orders_per_minute: Annotated[int, Field(ge=1, le=600)] = 20
-    critical_orders_per_minute: Annotated[int, Field(ge=1, le=600)] = 40
+    orders_per_second: Annotated[int, Field(ge=1, le=3_000)] = 10
+    orders_per_minute: Annotated[int, Field(ge=1, le=60_000)] = 20
+    critical_orders_per_minute: Annotated[int, Field(ge=1, le=60_000)] = 40
     amends_per_second: Annotated[int, Field(ge=1, le=10)] = 10
     amends_per_minute: Annotated[int, Field(ge=1, le=600)] = 60
     notional_per_minute_usdt: Positive = Decimal(10_000_000)
@@ -268,6 +271,13 @@ class Config(Section):
     control: ControlConfig = ControlConfig()
     ray: RayConfig = RayConfig()
     sample: SampleConfig = SampleConfig()
+
+    @model_validator(mode="after")
+    def _no_faster_than_the_venue(self) -> Self:
+        allowed = max(PUBLISHED_ORDERS_PER_SECOND, self.venue.order_pace or 0)
+        if self.venue.environment != "local" and self.limits.orders_per_second > allowed:
+            raise ValueError(f"limits.orders_per_second: at most {allowed}, which is what the venue allows the account")
+        return self
 
     @property
     def state(self) -> Path:
