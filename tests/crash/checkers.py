@@ -29,7 +29,7 @@ def records(world: RouterWorld, kind: str) -> list[dict[str, Any]]:
 
 
 def effects(world: RouterWorld) -> Iterator[str]:
-    """Each intent has one effect: no more than it asked, by one live order at a time."""
+    """Each intent has one effect: no more than it asked, not even if all its live orders had filled at once."""
     asked = {one["intent_id"]: Decimal(one["intent_qty"]) for one in records(world, "intent")}
     intent_of = {link: held.request.intent_id for link, held in world.venue.orders.items()}
     done: Counter[str] = Counter()
@@ -38,9 +38,9 @@ def effects(world: RouterWorld) -> Iterator[str]:
     for intent, qty in done.items():
         if qty > asked.get(intent, ZERO):
             yield f"intent {intent} asked {asked.get(intent, ZERO)} and had an effect of {qty}"
-    for intent, count in world.venue.most_live.items():
-        if count > 1:
-            yield f"intent {intent} had {count} live orders at once"
+    for intent, qty in world.venue.worst.items():
+        if qty > asked.get(intent, ZERO):
+            yield f"intent {intent} asked {asked.get(intent, ZERO)} and could have come to {qty}"
 
 
 def ids(world: RouterWorld) -> Iterator[str]:
@@ -100,7 +100,7 @@ def position(world: RouterWorld) -> Iterator[str]:
     venue = world.venue
     if venue.signed_qty != -world.targets[-1]:
         yield f"position {venue.signed_qty}, last target {world.targets[-1]}"
-    if venue.lowest < -max(world.targets):
-        yield f"short {-venue.lowest} at worst, never more than {max(world.targets)} was wanted"
-    if venue.filled(Side.BUY) != world.bought:
+    if venue.worst_short > max(world.targets):
+        yield f"short {venue.worst_short} at worst, never more than {max(world.targets)} was wanted"
+    if not world.bought <= venue.filled(Side.BUY) <= world.bought + world.or_more:
         yield f"bought {venue.filled(Side.BUY)}, the story asked {world.bought}"

@@ -9,6 +9,11 @@ from typing import Any, TypeVar, cast
 
 from hedgelock_actors.ports.journal import Entry
 
+# What only asks leaves the world as it was. Whatever is not named here is taken to change it.
+_ASKING = frozenset(
+    {"instrument", "find_order", "executions", "position", "wallet", "open_orders", "maintenance", "account_faults"}
+    | {"loans", "funding_wallet_usdt", "transferable_usdt", "find_transfer", "get", "streams", "verify"}
+)
 P = TypeVar("P")
 R = TypeVar("R")
 
@@ -33,6 +38,8 @@ class Tape:
 
     now_ms: Callable[[], int]
     life: int = 0
+    moves: int = 0
+    """How often the world has changed, by a call or by the story: between two moves there is nothing to tell apart."""
     happened: list[Happened] = field(default_factory=list)
 
     def note(self, what: str, link: str = "") -> None:
@@ -43,9 +50,12 @@ class Tape:
 class Fuse:
     """Counts the points before and after each call; at one of them the process dies, and stays dead."""
 
-    def __init__(self, at: int = -1) -> None:
+    def __init__(self, tape: Tape, at: int = -1) -> None:
         self.at, self.points, self.dead = at, 0, False
         self.where = ""
+        self.tape = tape
+        self.worlds: list[tuple[int, int]] = []
+        """For each point the world that a successor would find there: equal ones cannot be told apart."""
 
     def point(self, what: str) -> None:
         """Die here, if this is the point, or if death came before."""
@@ -54,11 +64,18 @@ class Fuse:
         if self.dead:
             raise Died(self.where)
         self.points += 1
+        self.worlds.append((self.tape.moves, self.tape.now_ms()))
 
-    async def around(self, what: str, call: Callable[[], Awaitable[R]]) -> R:
+    @property
+    def apart(self) -> list[int]:
+        """The first of the points in each world."""
+        return [at for at, world in enumerate(self.worlds) if at == 0 or world != self.worlds[at - 1]]
+
+    async def around(self, what: str, call: Callable[[], Awaitable[R]], *, moves: bool) -> R:
         """A call with a point on either side of its effect."""
         self.point(f"before {what}")
         result = await call()
+        self.tape.moves += moves
         self.point(f"after {what}")
         return result
 
@@ -84,8 +101,10 @@ class _Fused:
         return wrapped
 
     def _caller(self, method: Callable[..., Awaitable[Any]], what: str) -> Callable[..., Awaitable[Any]]:
+        moves = what.rpartition(".")[2] not in _ASKING
+
         async def call(*args: Any, **kwargs: Any) -> Any:
-            return await self._fuse.around(what + _kind(args), lambda: method(*args, **kwargs))
+            return await self._fuse.around(what + _kind(args), lambda: method(*args, **kwargs), moves=moves)
 
         return call
 

@@ -52,7 +52,7 @@ class Lives(Generic[A]):
         self.journal = TapedJournal(self.tape)
         self.transport = MemoryTransport()
         self.fuses = list(fuses)
-        self.fuse = Fuse()
+        self.fuse = Fuse(self.tape)
         self.deaths: list[str] = []
         self.wrong: list[str] = []
         """What did not come in time."""
@@ -79,7 +79,7 @@ class Lives(Generic[A]):
         """Start one, and another one when it dies at that."""
         while True:
             self.tape.life += 1
-            self.fuse = Fuse(self.fuses.pop(0) if self.fuses else -1)
+            self.fuse = Fuse(self.tape, self.fuses.pop(0) if self.fuses else -1)
             self._actor = self.build(self.fuse)
             if await self._survives(self._actor.start()):
                 return
@@ -106,6 +106,7 @@ class Lives(Generic[A]):
 
     async def _survives(self, call: Awaitable[None]) -> bool:
         """Do it and let all run dry; False when the process died of it (it is buried then)."""
+        self.tape.moves += 1
         try:
             await call
         except BaseException:

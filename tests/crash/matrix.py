@@ -63,8 +63,9 @@ def works(
             whole = Schedule(story, lag_ms)
             one = run(whole, loop)
             tally = Tally(1, one.points, Counter(one.deaths), [(whole, one.wrong)] if one.wrong else [])
+            apart = set(one.apart)
             firsts = range(one.points) if deaths else ()
-            yield tally, [(Schedule(story, lag_ms, (at,)), deaths - 1) for at in firsts]
+            yield tally, [(Schedule(story, lag_ms, (at,)), deaths - 1 if at in apart else 0) for at in firsts]
     loop.close()
 
 

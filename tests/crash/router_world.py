@@ -36,6 +36,8 @@ class RouterWorld(Lives[OrderRouter]):
         self.targets: list[Decimal] = []
         self.bought = Decimal(0)
         """What is to be bought in all, by the story."""
+        self.or_more = Decimal(0)
+        """So much more may be bought: where it depends on the moment of death how far a target got."""
         self._told: SetTarget | None = None
         self._latch = Latch()
 

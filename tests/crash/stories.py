@@ -12,8 +12,8 @@ from tests.crash.checkers import judge
 from tests.crash.router_world import RouterWorld
 
 Story = Callable[[RouterWorld], Awaitable[None]]
-QUIET_S = 45
-"""After the end: longer than a send is kept from being repeated, and past the next reconciliation."""
+QUIET_S = 25
+"""After the end: longer than a send is kept from being repeated."""
 
 
 async def growth(world: RouterWorld) -> None:
@@ -70,8 +70,37 @@ async def wide(world: RouterWorld) -> None:
     await _end(world, "1.0")
 
 
+async def resting(world: RouterWorld) -> None:
+    """Part of an order rests, follows the price, and is taken back when the level turns critical."""
+    await _begin(world)
+    await world.target("1.0", RiskLevel.CAUTION)
+    await world.seconds(2)
+    world.venue.mid -= 50
+    await world.seconds(3)
+    await world.target("1.4", RiskLevel.CRITICAL)
+    await _end(world, "1.4")
+
+
+async def recall(world: RouterWorld) -> None:
+    """What rests is not wanted any more. (A successor may have worked part of it at once before.)"""
+    world.or_more = Decimal("0.5")
+    await _begin(world)
+    await world.target("1.0", RiskLevel.CAUTION)
+    await world.seconds(2)
+    await world.target("0.5", RiskLevel.CAUTION)
+    await _end(world, "0.5")
+
+
 STORIES: Mapping[str, Story] = MappingProxyType(
-    {"growth": growth, "profit": profit, "halting": halting, "silence": silence, "wide": wide}
+    {
+        "growth": growth,
+        "profit": profit,
+        "halting": halting,
+        "silence": silence,
+        "wide": wide,
+        "resting": resting,
+        "recall": recall,
+    }
 )
 
 

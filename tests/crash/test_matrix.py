@@ -18,6 +18,8 @@ MUST_DIE = {
     "growth": {"before venue.place", "after venue.place", "after journal.append intent", "after journal.append outcome",
                "before journal.append execution", "after journal.append execution", "before venue.position"},
     "silence": {"before journal.append resend", "after journal.append resend", "after venue.find_order"},
+    "resting": {"before venue.amend", "after venue.amend", "before journal.append amend", "before venue.cancel",
+                "after venue.cancel", "before journal.append strategy_done", "after journal.append strategy_done"},
     "sweep": {"before loans.transfer_to_funding", "after loans.transfer_to_funding", "before loans.repay",
               "after loans.repay", "after journal.append repay_done", "before transport.send"},
     "targets": {"before journal.append target", "after journal.append target", "before transport.send",
@@ -73,6 +75,22 @@ def test_a_schedule_is_the_same_every_time(loop: QuickLoop) -> None:
     one, again = (run(Schedule("growth", 3_000, (30, 20)), loop) for _ in range(2))
     assert one.trail == again.trail
     assert one.deaths == again.deaths
+
+
+@pytest.mark.parametrize(("story", "lag_ms"), [("growth", 3_000), ("resting", 0), ("sweep", 0), ("targets", 0)])
+def test_after_deaths_in_the_same_world_everything_goes_on_the_same(story: str, lag_ms: int, loop: QuickLoop) -> None:
+    """What lets the matrix try a second death once for all of them."""
+    whole = run(Schedule(story, lag_ms), loop)
+    assert len(whole.apart) < whole.points
+    firsts = iter(whole.apart)
+    after: list[str] = []
+    for at in range(whole.points):
+        one = run(Schedule(story, lag_ms, (at,)), loop)
+        died = next(n for n, line in enumerate(one.trail) if "  dies " in line)
+        if at in whole.apart:
+            assert next(firsts) == at
+            after = one.trail[died + 1 :]
+        assert one.trail[died + 1 :] == after
 
 
 def test_the_command_replays_one_schedule(capsys: pytest.CaptureFixture[str]) -> None:

@@ -70,9 +70,10 @@ class MatrixVenue:
         self.answers: list[str] = []
         self.orders: dict[str, Held] = {}
         self.executed: list[Execution] = []
-        self.lowest = ZERO
-        self.most_live: dict[str, int] = {}
-        """Intent → the most orders of it that could fill at the same time."""
+        self.worst: dict[str, Decimal] = {}
+        """Intent → the most that it could ever have come to: filled, and everything of it that was alive filled too."""
+        self.worst_short = ZERO
+        """The largest short that ever could have been, had everything that sells filled."""
         self._outbox: list[PrivateEvent] = []
         self._handler: PrivateHandler | None = None
 
@@ -96,8 +97,12 @@ class MatrixVenue:
         if request.order_link_id in self.orders:
             return Rejected("110072", "OrderLinkedID is duplicate")
         self.orders[request.order_link_id] = Held(request, self.now_ms() + self.lag_ms, request.price)
-        live = [one for one in self.orders.values() if one.request.intent_id == request.intent_id and not one.closed]
-        self.most_live[request.intent_id] = max(self.most_live.get(request.intent_id, 0), len(live))
+        alike = [one for one in self.orders.values() if one.request.intent_id == request.intent_id]
+        could = sum((one.filled if one.closed else one.request.qty for one in alike), ZERO)
+        self.worst[request.intent_id] = max(self.worst.get(request.intent_id, ZERO), could)
+        selling = [one for one in self.orders.values() if one.request.side is Side.SELL and not one.closed]
+        working = sum((one.request.qty - one.filled for one in selling), ZERO)
+        self.worst_short = max(self.worst_short, working - self.signed_qty)
         self.happen()
         return Unknown("lost on the way back") if answer == "unanswered" else Accepted(_order_id(request))
 
@@ -244,7 +249,6 @@ class MatrixVenue:
             )
         )
         self.tape.note(f"fills {side.value} {qty}", link)
-        self.lowest = min(self.lowest, self.signed_qty)
         self._outbox.append(self.executed[-1])
 
     def hang_up(self) -> None:
@@ -298,7 +302,7 @@ class MatrixVenue:
             self._show(held, status)
 
     def _show(self, held: Held, status: OrderStatus | None = None) -> None:
-        held.status = status or held.status
+        held.status, held.shown_ms = status or held.status, self.now_ms()
         self._outbox.append(_view(held))
 
 
