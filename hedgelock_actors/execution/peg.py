@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from hedgelock_actors.domain.execution_policy import PegPolicy
 from hedgelock_actors.domain.gap import price_through_mid
-from hedgelock_actors.domain.order import Side, TimeInForce
+from hedgelock_actors.domain.order import TimeInForce
 from hedgelock_actors.execution.work import Own, Work, worsened
 
 _BPS = Decimal(10_000)
@@ -49,12 +49,9 @@ class Peg:
         return self._own is not None and not self._own.closed
 
     def price(self, work: Work) -> Decimal:
-        """Better than the mid by the distance, and never one that would fill at once."""
+        """Better than the mid by the distance: rounded away from it, so that it never fills at once."""
         instrument, quote = work.settings.instrument, work.book.quote
-        price = price_through_mid(work.goal.side, quote, -self._policy.better_bps, instrument)
-        if work.goal.side is Side.SELL:
-            return work.no_worse(max(price, quote.bid + instrument.tick_size))
-        return work.no_worse(min(price, quote.ask - instrument.tick_size))
+        return work.no_worse(price_through_mid(work.goal.side, quote, -self._policy.better_bps, instrument))
 
     def follow(self, work: Work) -> None:
         """Move the order when the mid has moved away from it."""
