@@ -337,7 +337,7 @@ class ExecutionPolicy:
     large_safe: Mode = Mode.ICEBERG
     """For large orders at SAFE; DANGER and CRITICAL have no time for size."""
     large_caution: Mode = Mode.TWAP
-    escalate_misses: int = 12
+    escalate_misses: int = 10
     """An intent whose orders missed this often is worked aggressively whatever the level: it must end some time."""
     max_refusals: int = 5
     """So often in a row may our own limits stop an order before the strategy gives up."""

@@ -33,10 +33,9 @@ class Aggressive:
 
     @property
     def reserved(self) -> Decimal:
-        """What of its part may still have to be asked for."""
-        if self._qty is None:
-            return ZERO
-        return max(ZERO, self._qty - sum((own.committed for own in self._sent), ZERO))
+        """What of its part may still have to be asked for; 0 when its part is all of the goal."""
+        part = ZERO if self._qty is None else self._qty
+        return max(ZERO, part - sum((own.committed for own in self._sent), ZERO))
 
     def step(self, work: Work) -> Verdict | None:
         """Send the next attempt when the one before has ended and it is time."""

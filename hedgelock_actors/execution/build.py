@@ -41,7 +41,7 @@ def _tactic(mode: Mode, goal: Goal, policy: ExecutionPolicy) -> Tactic:
             return LimitChase(policy, reduce=goal.reduce_only)
         case Mode.MARKET:
             return Market(policy.market)
-        case Mode.RESTING:
+        case _:
             if goal.limit_price is None:
                 raise InvalidInput("goal.limit_price", "a resting order needs the price at which it waits")
             return Resting(policy.resting, goal.limit_price)

@@ -219,7 +219,7 @@ class ExecutionConfig(Section):
     large_of_depth: Annotated[float, Field(gt=0, le=100)] = 0.25
     large_safe: Mode = Mode.ICEBERG
     large_caution: Mode = Mode.TWAP
-    escalate_misses: Annotated[int, Field(ge=1, le=1_000)] = 12
+    escalate_misses: Annotated[int, Field(ge=1, le=1_000)] = 10
     max_refusals: Annotated[int, Field(ge=0, le=100)] = 5
     refusal_pause_s: Span = 1
     retake_s: Span = 1

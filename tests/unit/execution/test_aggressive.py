@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from hedgelock_actors.domain.errors import InvariantBroken
+from hedgelock_actors.domain.errors import InvalidInput, InvariantBroken
 from hedgelock_actors.domain.execution_policy import AggressivePolicy, ExecutionPolicy, Mode
 from hedgelock_actors.domain.limits import Approved, Intent, Limits, approve
 from hedgelock_actors.domain.order import OrderStatus, OrderType, TimeInForce, order_link_id
@@ -191,6 +191,12 @@ def test_an_order_held_to_be_absent_that_fills_after_all_stops_the_next() -> Non
     assert run.cancels == [run.last.order_link_id], "what may still fill would be too much"
     run.end()
     assert run.result.success
+
+
+@pytest.mark.parametrize("qty", [D(0), D(-1), D("NaN")])
+def test_a_goal_is_to_do_something(qty: Decimal) -> None:
+    with pytest.raises(InvalidInput, match=r"goal\.qty"):
+        replace(SELL, qty=qty)
 
 
 def test_news_of_others_changes_nothing() -> None:

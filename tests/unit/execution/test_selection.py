@@ -95,9 +95,9 @@ def test_passive_orders_that_are_hardly_filled_yield() -> None:
 
 
 def test_an_intent_that_missed_too_often_ends_aggressively() -> None:
-    assert chosen(replace(SELL, misses=11)).mode is Mode.PASSIVE
-    assert (chosen(replace(SELL, misses=12)).mode, chosen(replace(SELL, misses=12)).why) == (
-        Mode.AGGRESSIVE, "12 orders missed before",
+    assert chosen(replace(SELL, misses=9)).mode is Mode.PASSIVE
+    assert (chosen(replace(SELL, misses=10)).mode, chosen(replace(SELL, misses=10)).why) == (
+        Mode.AGGRESSIVE, "10 orders missed before",
     )  # fmt: skip
 
 
