@@ -37,6 +37,7 @@ from hedgelock_actors.router_events import (
     AccountRead,
     Beat,
     ExecutionsRead,
+    InstrumentRead,
     MaintenanceRead,
     OpenOrdersRead,
     OrderSought,
@@ -146,7 +147,7 @@ class OrderRouter(Actor):
             async with asyncio.timeout(STOP_TIMEOUT_S):
                 self.counters["cancels"] += len(resting)
                 await self._venue.cancel_many(self.symbol, resting)
-        except TimeoutError:
+        except (TimeoutError, VenueError, OSError):
             self.counters["not_pulled"] += len(resting)
 
     # ------------------------------------------------------------ the inbox and its worker
@@ -191,8 +192,7 @@ class OrderRouter(Actor):
                 self._journal_lost(error)
             except Exception as error:
                 # The edge of the actor: whatever this was, nothing new is opened until all is reconciled again.
-                self._parts.state.reconciled = False
-                self._parts.watch.doubt()
+                self._parts.doubt_all()
                 self.fault(error)
             finally:
                 slot.done()
@@ -257,10 +257,8 @@ class OrderRouter(Actor):
                 await parts.reconciler.open_orders(event)
             case PositionRead():
                 await self._compare(event)
-            case AccountRead():
-                parts.account(event)
-            case MaintenanceRead():
-                parts.guard.maintenance(event.windows)
+            case AccountRead() | MaintenanceRead() | InstrumentRead():
+                parts.learn(event)
             case StreamLost():
                 # What rests stays: it counts as filled in the worst case, and pulling it would take protection away.
                 parts.state.reconciled = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+from hedgelock_actors.domain.market import Instrument
 from hedgelock_actors.domain.messages import (
     AnyMessage,
     CancelTrade,
@@ -69,10 +70,18 @@ class ExecutionsRead:
 
 @dataclass(frozen=True, slots=True)
 class PositionRead:
-    """The venue's position by query, and what our fold was when it was asked."""
+    """The venue's position by query, what our fold was when it was asked, and how many doubts there were by then."""
 
     position: PositionView
     fold_before: Decimal
+    doubts: int
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentRead:
+    """The venue's filters by query: they change now and then."""
+
+    instrument: Instrument
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +108,7 @@ OwnEvent = (
     | ExecutionsRead
     | PositionRead
     | AccountRead
+    | InstrumentRead
     | MaintenanceRead
     | StreamLost
     | StreamRestored

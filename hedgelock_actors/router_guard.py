@@ -17,7 +17,7 @@ from hedgelock_actors.router_state import RouterState
 BEFORE_MAINTENANCE_MS = 30_000
 """So long before a window begins everything is pulled from the book."""
 ACCOUNT, RUNAWAY = "account", "runaway"
-RUNAWAY_MS = 600_000
+MINUTE_MS = 60_000
 
 
 class Guard:
@@ -120,14 +120,14 @@ class Guard:
 
     def _runaway(self, now_ms: int) -> None:
         """More decisions in a minute than a sound router could need: a fault of ours, whatever it is."""
-        most = max(1, self._limits.critical_orders_per_minute * 3 // 4)
-        recent = sum(1 for decided_ms in self._book.decided_ms if now_ms - decided_ms < 60_000)
+        most = self._limits.critical_orders_per_minute
+        recent = sum(1 for decided_ms in self._book.decided_ms if now_ms - decided_ms < MINUTE_MS)
         if recent > most:
             self._runaway_ms = now_ms
             text = f"{recent} intents within a minute, {most} are allowed"
             self._alerts.once("runaway", RUNAWAY, text)
             self._state.restrictions[RUNAWAY] = text
-        elif RUNAWAY in self._state.restrictions and now_ms - self._runaway_ms >= RUNAWAY_MS:
+        elif RUNAWAY in self._state.restrictions and now_ms - self._runaway_ms >= MINUTE_MS:
             self._lift(RUNAWAY)
 
     def _restrict(self, cause: str, text: str) -> None:

@@ -160,7 +160,7 @@ class Hearing:
         if FOREIGN not in self._state.restrictions:
             return
         payload: dict[str, Json] = {"who": message.who, "reason": message.reason}
-        await self._notes.note("foreign_ack", f"foreign_ack:{message.ts_ms}", payload)
+        await self._notes.note("foreign_ack", f"foreign_ack:{self._clock.now_ms()}", payload)
         self._state.restrictions.pop(FOREIGN, None)
 
 

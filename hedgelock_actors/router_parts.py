@@ -22,7 +22,7 @@ from hedgelock_actors.ports.venue import Venue
 from hedgelock_actors.router_alerts import RouterAlerts
 from hedgelock_actors.router_book import RouterBook
 from hedgelock_actors.router_cancels import Canceller
-from hedgelock_actors.router_events import AccountRead, RouterEvent
+from hedgelock_actors.router_events import AccountRead, InstrumentRead, MaintenanceRead, RouterEvent
 from hedgelock_actors.router_gate import GateFacts
 from hedgelock_actors.router_guard import Guard
 from hedgelock_actors.router_hearing import Hearing
@@ -63,7 +63,7 @@ class RouterParts:
         self.ledger = ledger = ExecutionLedger(stream, account, symbol, "execution")
         self.notes = notes = RouterNotes(stream, account, clock)
         self.alerts = alerts = RouterAlerts(account, symbol, clock)
-        self.meter = meter = FeedbackMeter()
+        self.meter = meter = FeedbackMeter(policy.execution.feedback)
         self.markouts = markouts = Markouts(notes)
         self._reports: list[tuple[str, TradeReported]] = []
         facts = GateFacts(
@@ -114,6 +114,12 @@ class RouterParts:
                 causation_id=text(payload, "causation_id"),
             )
 
+    def doubt_all(self) -> None:
+        """Something happened that no rule foresees: give up what is at work, trust nothing until it is read again."""
+        self.state.reconciled = False
+        self.watch.doubt()
+        self.turn.abandon()
+
     def price(self, tick: Tick) -> None:
         """A new price."""
         self.state.price(tick)
@@ -121,8 +127,17 @@ class RouterParts:
         self.meter.mid(tick.ts_ms, mid)
         self.markouts.mid(tick.ts_ms, mid)
 
-    def account(self, read: AccountRead) -> None:
-        """The account's settings and money, as read."""
+    def learn(self, read: AccountRead | MaintenanceRead | InstrumentRead) -> None:
+        """Take in what was read of the account and the venue."""
+        match read:
+            case AccountRead():
+                self._account(read)
+            case MaintenanceRead():
+                self.guard.maintenance(read.windows)
+            case InstrumentRead():
+                self.state.instrument = read.instrument
+
+    def _account(self, read: AccountRead) -> None:
         before, now = self.state.available_usdt, read.wallet.available_usdt
         self.state.available_usdt, self.state.money_ms = now, self.clock.now_ms()
         if before is not None and now > before:

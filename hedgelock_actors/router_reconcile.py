@@ -56,7 +56,8 @@ class Reconciler:
         for tracked in self._book.unsettled():
             await self.sought(OrderSought(tracked.link, await self._venue.find_order(symbol, tracked.link)))
         await self._hearing.executed(await self._venue.executions(symbol, self._ledger.since_ms()))
-        await self.compare(PositionRead(await self._venue.position(symbol), self._ledger.fold.signed_qty))
+        before, doubts = self._ledger.fold.signed_qty, self._watch.doubts
+        await self.compare(PositionRead(await self._venue.position(symbol), before, doubts))
 
     async def sought(self, found: OrderSought) -> None:
         """The answer to a question after one order."""
@@ -98,9 +99,9 @@ class Reconciler:
 
     async def compare(self, read: PositionRead) -> str:
         """The venue's position against the fold; returns what is wrong, or "". Inconclusive when fills came in while
-        it was asked.
+        it was asked, or when anything may have been missed since.
         """
-        if read.fold_before != self._ledger.fold.signed_qty:
+        if read.fold_before != self._ledger.fold.signed_qty or read.doubts != self._watch.doubts:
             return ""
         now_ms, said = self._clock.now_ms(), read.position.signed_qty
         self._watch.compared_ms = now_ms

@@ -91,8 +91,7 @@ class Ended:
     """A strategy's end, for whoever plans."""
 
     intent: IntentBook
-    result: Result | None
-    """None: it was given up before it ended."""
+    result: Result
     refusal: str
     stopped: bool
     """It was told to."""
@@ -153,8 +152,11 @@ class Conductor:
         """When the strategy wants to be woken."""
         if self.work is None:
             return None
-        patience = None if self.work.stopped_ms is None else self.work.stopped_ms + STOP_PATIENCE_MS
-        times = [*self.work.timers.values(), *([] if patience is None else [patience])]
+        times = list(self.work.timers.values())
+        if self.work.stopped_ms is not None:
+            times.append(self.work.stopped_ms + STOP_PATIENCE_MS)
+        if self.work.asked or self.work.news:
+            times.append(0)
         return min(times, default=None)
 
     def owns(self, link: str) -> bool:
@@ -278,8 +280,8 @@ class Conductor:
                 self._heard(tracked, now_ms)
         work.news.append(OrderSeen(now_ms, self._book.orders[link].state))
 
-    def _end(self, work: Work, result: Result, now_ms: int) -> Ended:
-        ended = not work.interrupted or result.success
+    def _end(self, work: Work, result: Result, now_ms: int, *, given_up: bool = False) -> Ended:
+        ended = not given_up and (not work.interrupted or result.success)
         self.work = None
         if work.links:
             # A run without orders leaves no trace: the intent is not even on record.
@@ -292,8 +294,20 @@ class Conductor:
         """What waits for an order of which nobody knows anything must not keep the next goal waiting."""
         if work.stopped_ms is None or now_ms - work.stopped_ms < STOP_PATIENCE_MS:
             return None
-        self.work = None
-        return Ended(work.intent, None, work.refusal, True)
+        states = [self._book.orders[link].state for link in work.links if link in self._book.orders]
+        filled = sum((state.cum_qty for state in states), ZERO)
+        result = Result(
+            success=False,
+            filled_qty=filled,
+            left_qty=max(ZERO, work.strategy.goal.qty - filled),
+            average_price=None,
+            mode=work.strategy.mode,
+            maker_qty=ZERO,
+            taker_qty=ZERO,
+            retries=max(0, len(work.links) - 1),
+            error="given up: the venue does not say what became of an order",
+        )
+        return self._end(work, result, now_ms, given_up=True)
 
     def _payload(self, work: Work, request: OrderRequest, at: Situation) -> Mapping[str, Json]:
         target, intent = at.state.target, work.intent

@@ -77,6 +77,12 @@ class RouterTurn:
         """After a restart: what rests belongs to a strategy that is no more."""
         self._cancels.want(one.link for one in self.resting() if not self._conductor.owns(one.link))
 
+    def abandon(self) -> None:
+        """Give up the strategy at work, whatever state it is in: its orders are followed like those of a past life."""
+        self._conductor.work = None
+        self._state.rest_ms = self._clock.now_ms() + self._policy.execution.retake_ms
+        self.pull_orphans()
+
     def resting(self) -> list[Tracked]:
         """Orders of ours that rest, or may."""
         return [one for one in self._book.unsettled() if one.resting and not one.state.terminal]
@@ -127,6 +133,8 @@ class RouterTurn:
     def _begin(self, plan: BeginGoal, at: Situation) -> bool:
         why = self._guard.why_no_opening() if plan.goal.side is Side.SELL else ""
         trade = self._trades.trades.get(plan.intent.trade_id)
+        if not self._state.reconciled and plan.goal.side is Side.SELL:
+            return False
         if why and trade is not None:
             trade.over = f"{RefusalCode.REDUCE_ONLY}: {why}"
         elif why:
@@ -200,10 +208,10 @@ class RouterTurn:
     def _after(self, ended: Ended, now_ms: int) -> None:
         result, intent = ended.result, self._book.intents.get(ended.intent.intent_id)
         links = intent.links if intent is not None else []
-        if result is not None and not ended.stopped and not (result.success and links):
+        if not ended.stopped and not (result.success and links):
             self._state.rest_ms = now_ms + self._policy.execution.retake_ms
         trade = self._trades.trades.get(ended.intent.trade_id)
-        if trade is None or result is None:
+        if trade is None:
             return
         trade.orders, trade.mode = len(links), result.mode.value
         trade.error = "" if result.success else ended.refusal or result.error

@@ -13,6 +13,7 @@ from hedgelock_actors.router_book import RouterBook
 from hedgelock_actors.router_events import (
     AccountRead,
     ExecutionsRead,
+    InstrumentRead,
     MaintenanceRead,
     OpenOrdersRead,
     OrderSought,
@@ -22,6 +23,7 @@ from hedgelock_actors.router_events import (
 
 RECONCILE_MS = 30_000
 MAINTENANCE_MS = 60_000
+INSTRUMENT_MS = 600_000
 
 Put = Callable[[RouterEvent], Awaitable[None]]
 
@@ -47,11 +49,14 @@ class Watch:
         self.mismatches = 0
         self.backfill = False
         """Executions may have been missed."""
-        self.maintenance_ms = 0
-        """When announced windows are next read."""
+        self.doubts = 0
+        """How often anything may have been missed: what was asked before the last time proves nothing."""
+        self._maintenance_ms = 0
+        self._instrument_ms = 0
 
     def doubt(self) -> None:
         """Anything may have been missed: read everything again."""
+        self.doubts += 1
         self.compared_ms, self.backfill = 0, True
 
     async def ask(self, *, silent: bool) -> str:
@@ -70,8 +75,8 @@ class Watch:
 
     async def _maintenance(self) -> None:
         now_ms = self._clock.now_ms()
-        if now_ms >= self.maintenance_ms:
-            self.maintenance_ms = now_ms + MAINTENANCE_MS
+        if now_ms >= self._maintenance_ms:
+            self._maintenance_ms = now_ms + MAINTENANCE_MS
             await self._put(MaintenanceRead(tuple(await self._venue.maintenance())))
 
     async def _orders(self) -> None:
@@ -82,7 +87,7 @@ class Watch:
             self.backfill = self.backfill or tracked.state.outstanding_qty > ZERO
 
     async def _account(self) -> None:
-        due = self._clock.now_ms() - self.compared_ms >= RECONCILE_MS
+        due, doubts = self._clock.now_ms() - self.compared_ms >= RECONCILE_MS, self.doubts
         compare = due or self.mismatches > 0
         if compare or self.backfill:
             self.backfill = False
@@ -90,10 +95,19 @@ class Watch:
             await self._put(ExecutionsRead(tuple(found)))
         if compare:
             before = self._ledger.fold.signed_qty
-            await self._put(PositionRead(await self._venue.position(self._symbol), before))
+            await self._put(PositionRead(await self._venue.position(self._symbol), before, doubts))
         if due:
             known = frozenset(one.link for one in self._book.unsettled())
             views = tuple(await self._venue.open_orders(self._symbol))
             await self._put(OpenOrdersRead(views, known, self._clock.now_ms()))
             faults = tuple(await self._venue.account_faults(self._symbol))
             await self._put(AccountRead(faults, await self._venue.wallet()))
+            await self._instrument()
+
+    async def _instrument(self) -> None:
+        now_ms = self._clock.now_ms()
+        if self._instrument_ms == 0 or now_ms >= self._instrument_ms:
+            # Read once by whoever started us: the first time that is due is only noted.
+            known, self._instrument_ms = self._instrument_ms > 0, now_ms + INSTRUMENT_MS
+            if known:
+                await self._put(InstrumentRead(await self._venue.instrument(self._symbol)))
