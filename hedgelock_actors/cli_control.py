@@ -32,9 +32,21 @@ override_app = typer.Typer(invoke_without_command=True, help="Hold a target by h
 
 def register(app: typer.Typer) -> None:
     """Put the commands on the command line."""
-    for command in (halt, resume, flatten, acknowledge, trade, trades, overrides, approvals, approve, commands):
-        app.command()(command)
-    app.command("reduce-only")(reduce_only)
+    for command in (
+        halt,
+        reduce_only,
+        resume,
+        flatten,
+        acknowledge,
+        trade,
+        trades,
+        overrides,
+        approvals,
+        approve,
+        commands,
+        raise_limits,
+    ):
+        app.command(command.__name__.replace("_", "-"))(command)
     app.add_typer(override_app, name="override")
 
 
@@ -235,6 +247,20 @@ def approve(
 def commands(config: ConfigOption = None, state_dir: StateOption = None, as_json: JsonFlag = False) -> None:
     """The newest commands on record: who, when, from where, what."""
     _list("/audit", tables.commands, config_of(config, state_dir), as_json)
+
+
+def raise_limits(
+    reason: ReasonOption,
+    token_file: TokenOption = None,
+    key: KeyOption = "",
+    config: ConfigOption = None,
+    state_dir: StateOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Ask that the next start may have the limits of this configuration. Changes nothing of what runs."""
+    full = config_of(config, state_dir)
+    body = {"reason": reason, "limits": full.limits.model_dump(mode="json")}
+    _taken(_post(full, "/limits", body, token_file, key), as_json)
 
 
 def parse_duration(text: str, field: str) -> int:

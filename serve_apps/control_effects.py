@@ -12,7 +12,7 @@ from hedgelock_actors.domain.messages import AnyMessage, ForeignActivityAcknowle
 from hedgelock_actors.domain.trading_state import TradingState
 from hedgelock_actors.ports.journal import Record
 from hedgelock_actors.runtime.control_feed import messages_in
-from hedgelock_actors.runtime.control_log import ACKNOWLEDGED, APPROVAL, OVERRIDE, TRADE, ControlBook
+from hedgelock_actors.runtime.control_log import ACKNOWLEDGED, APPROVAL, LIMITS_APPROVED, OVERRIDE, TRADE, ControlBook
 from hedgelock_actors.runtime.names import Kind, keeper_name, router_name
 from hedgelock_actors.runtime.trading import KIND as TRADING_STATE
 from hedgelock_actors.runtime.trading import state_of
@@ -49,7 +49,7 @@ class Effects:
         match record.entry.kind:
             case kind if kind == TRADING_STATE:
                 return await self.set_mode(state_of(record.entry.payload), recorded=True)
-            case kind if kind in (OVERRIDE, ACKNOWLEDGED):
+            case kind if kind in (OVERRIDE, ACKNOWLEDGED, LIMITS_APPROVED):
                 return await self._tell(record)
             case kind if kind == TRADE:
                 return await self._trade(record)

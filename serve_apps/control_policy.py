@@ -11,14 +11,17 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import cast
 
+from pydantic import ValidationError
+
 from hedgelock_actors.domain.messages import HedgeTrade, TargetOverridden
 from hedgelock_actors.domain.order import Side
 from hedgelock_actors.domain.trading_state import TradingMode
 from hedgelock_actors.execution.strategy import Mode
 from hedgelock_actors.ports.journal import Entry, JournalUnavailable, Json, Record, StaleEpoch
-from hedgelock_actors.runtime.config import Config, TwoPersonAction
+from hedgelock_actors.runtime.config import Config, LimitsConfig, TwoPersonAction
 from hedgelock_actors.runtime.control_log import (
     ACKNOWLEDGED,
+    LIMITS_APPROVED,
     OVERRIDE,
     TRADE,
     Approval,
@@ -30,6 +33,7 @@ from hedgelock_actors.runtime.control_log import (
     approved,
     entry_of,
 )
+from hedgelock_actors.runtime.limits_record import limits_payload
 from hedgelock_actors.runtime.names import NOTIFIER
 from hedgelock_actors.runtime.trading import KIND as TRADING_STATE
 from hedgelock_actors.runtime.trading import next_state, state_payload
@@ -39,6 +43,7 @@ from serve_apps.control_schemas import (
     Body,
     FlattenBody,
     LiftBody,
+    LimitsBody,
     OverrideBody,
     ReasonBody,
     TradeBody,
@@ -156,6 +161,8 @@ class ControlPolicy:
                 return entry_of(ACKNOWLEDGED, asked, said, now_ms)
             case TradeBody():
                 return self._trade(book, asked, who, body)
+            case LimitsBody():
+                return entry_of(LIMITS_APPROVED, asked, limits_payload(_limits(body)), now_ms)
             case ReasonBody():
                 reason = body.reason.strip()
                 if not reason:
@@ -261,6 +268,15 @@ class ControlPolicy:
         if name is None or name not in self._symbols:
             raise HttpError(422, "invalid_input", f"there are the accounts {', '.join(self._symbols)}", "account")
         return name
+
+
+def _limits(body: LimitsBody) -> LimitsConfig:
+    try:
+        return LimitsConfig.model_validate(body.limits)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise HttpError(422, "invalid_input", str(first["msg"]), f"limits.{name}") from None
 
 
 def _id(asked: Asked, account: str) -> str:

@@ -75,12 +75,20 @@ class TradeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     approval_id: Name | None = None
 
 
+class LimitsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """POST /v1/limits: allow the next start to have these limits (section `limits` of the configuration)."""
+
+    reason: Why
+    limits: dict[str, str | int | float]
+    approval_id: Name | None = None
+
+
 class ApproveBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """POST /v1/approvals/ID/approve."""
 
 
-Body = ReasonBody | FlattenBody | OverrideBody | LiftBody | AcknowledgeBody | TradeBody
-Action = Literal["halt", "reduce_only", "resume", "flatten", "override", "lift", "acknowledge", "trade"]
+Body = ReasonBody | FlattenBody | OverrideBody | LiftBody | AcknowledgeBody | TradeBody | LimitsBody
+Action = Literal["halt", "reduce_only", "resume", "flatten", "override", "lift", "acknowledge", "trade", "raise_limit"]
 BODIES: Mapping[Action, type[Body]] = {
     "halt": ReasonBody,
     "reduce_only": ReasonBody,
@@ -90,6 +98,7 @@ BODIES: Mapping[Action, type[Body]] = {
     "lift": LiftBody,
     "acknowledge": AcknowledgeBody,
     "trade": TradeBody,
+    "raise_limit": LimitsBody,
 }
 PATHS: Mapping[str, Action] = {
     "/halt": "halt",
@@ -100,6 +109,7 @@ PATHS: Mapping[str, Action] = {
     "/override/lift": "lift",
     "/acknowledge": "acknowledge",
     "/trades": "trade",
+    "/limits": "raise_limit",
 }
 
 

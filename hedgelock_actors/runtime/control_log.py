@@ -23,6 +23,7 @@ from hedgelock_actors.runtime.names import CONTROL_STREAM
 from hedgelock_actors.runtime.trading import state_of
 
 OVERRIDE, ACKNOWLEDGED, TRADE, APPROVAL = "override", "acknowledged", "trade", "approval_requested"
+LIMITS, LIMITS_APPROVED = "limits", "limits_approved"
 REQUESTS_MAX = 10_000
 KEPT_MAX = 200
 TRIES = 3
@@ -96,6 +97,11 @@ class ControlBook:
     trades: OrderedDict[str, HedgeTrade] = field(default_factory=OrderedDict)
     requests: OrderedDict[str, tuple[str, Record]] = field(default_factory=OrderedDict)
     """person:key → fingerprint, and what it put on record."""
+    limits: Mapping[str, Json] = field(default_factory=dict)
+    """As of the last start; empty before the first."""
+    limits_hash: str = ""
+    approved_limits: set[str] = field(default_factory=set)
+    """Hashes of limits that may be started with."""
     newest: deque[Record] = field(default_factory=lambda: deque(maxlen=KEPT_MAX))
 
     def take(self, record: Record) -> None:
@@ -114,6 +120,10 @@ class ControlBook:
             case "trade":
                 trade = HedgeTrade.model_validate(payload["trade"])
                 _keep(self.trades, trade.trade_id, trade, KEPT_MAX)
+            case "limits":
+                self.limits, self.limits_hash = _inner(payload, "limits"), text(payload, "hash")
+            case "limits_approved":
+                self.approved_limits.add(text(payload, "hash"))
             case "approval_requested":
                 approval = _approval(record)
                 _keep(self.approvals, approval.approval_id, approval, REQUESTS_MAX)

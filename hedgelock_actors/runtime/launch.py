@@ -14,16 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from hedgelock_actors.adapters.postgres.embedded import EmbeddedPostgres
+from hedgelock_actors.adapters.postgres.journal import PostgresJournal
 from hedgelock_actors.adapters.redis.embedded import EmbeddedRedis
+from hedgelock_actors.ports.journal import JournalUnavailable, StaleEpoch
 from hedgelock_actors.runtime import cluster
 from hedgelock_actors.runtime.composition import participants
 from hedgelock_actors.runtime.config import AccountConfig, Config, ConfigError
 from hedgelock_actors.runtime.handles import Cluster, Unreachable
+from hedgelock_actors.runtime.limits_record import LimitsRaised, put_limits_on_record
 from hedgelock_actors.runtime.names import SUPERVISOR
 from hedgelock_actors.runtime.operator import Operator
 from hedgelock_actors.runtime.processes import Exchange
 from hedgelock_actors.runtime.rules import policy_of
 from hedgelock_actors.runtime.runfile import RunInfo, UpLock, remove_run, write_run
+from hedgelock_actors.runtime.scoped_journal import ScopedJournal
 from hedgelock_actors.runtime.supervisor import RECOVERIES_FILE
 from hedgelock_actors.runtime.wiring import CONTROL_TOKEN_FILE, AccountKeys, Wiring, save, write_private
 
@@ -170,6 +174,18 @@ class Up:
             replay=self.exchange is not None or self.config.venue.url is not None,
         )
         save(self.state, self.config, self.wiring)
+        await self._record_limits(self.wiring)
+
+    async def _record_limits(self, wiring: Wiring) -> None:
+        journal = ScopedJournal(PostgresJournal(wiring.postgres_url), wiring.journal_scope)
+        try:
+            await put_limits_on_record(journal, self.config, time.time_ns() // 1_000_000)
+        except LimitsRaised as error:
+            raise StartFailed(str(error)) from None
+        except (JournalUnavailable, StaleEpoch) as error:
+            raise StartFailed(f"the limits could not be put on record: {error}") from error
+        finally:
+            await journal.close()
 
     async def _postgres(self) -> str:
         if self.config.services.postgres_url is not None:
