@@ -17,9 +17,10 @@ from hedgelock_actors.adapters.bybit.secret import Credentials, Secret
 from hedgelock_actors.adapters.bybit.streams import Patience
 from hedgelock_actors.adapters.bybit.venue import BybitVenue, OrderRules
 from hedgelock_actors.adapters.venue_clock.replay import ReplayClock
-from hedgelock_actors.domain.limits import Approved, GateContext, Intent, Limits, approve
+from hedgelock_actors.domain.limits import Approved, GateContext, Intent, Limits, OpenOrder, approve, approve_amend
 from hedgelock_actors.domain.market import Instrument, Quote
 from hedgelock_actors.domain.order import (
+    AmendRequest,
     OrderRequest,
     OrderType,
     Rejected,
@@ -28,7 +29,6 @@ from hedgelock_actors.domain.order import (
     TimeInForce,
     order_link_id,
 )
-from hedgelock_actors.ports.clock import Clock
 from hedgelock_actors.ports.venue import PrivateEvent
 from tests.integration.exchange_process import Running
 
@@ -40,6 +40,8 @@ WIDE = Limits(
     max_order_notional_usdt=Decimal(10**9),
     max_position_qty=Decimal(1_000),
     max_position_notional_usdt=Decimal(10**9),
+    notional_per_minute_usdt=Decimal(10**9),
+    critical_notional_per_minute_usdt=Decimal(10**9),
     max_slippage_bps=Decimal(9_999),
     price_band_bps=Decimal(9_999),
 )
@@ -47,12 +49,21 @@ _numbers = itertools.count()
 T = TypeVar("T")
 
 
+class SkewedClock(ReplayClock):
+    """The exchange's clock, read `skew_ms` wrong."""
+
+    skew_ms = 0
+
+    def now_ms(self) -> int:
+        return super().now_ms() + self.skew_ms
+
+
 @dataclass
 class World:
     """One account on one running exchange, with everything its private stream said."""
 
     running: Running
-    clock: Clock
+    clock: SkewedClock
     venue: BybitVenue
     loans: BybitLoans
     instrument: Instrument
@@ -103,21 +114,36 @@ class World:
 
 def gate(request: OrderRequest, instrument: Instrument, mark: Decimal, now_ms: int) -> Approved[OrderRequest]:
     """The real gate with wide limits."""
+    intents = MappingProxyType({request.intent_id: Intent(side=request.side, qty=request.qty)})
+    context = replace(_context(request.account, instrument, mark, now_ms), intents=intents)
+    approved = approve(request, context, WIDE)
+    assert isinstance(approved, Approved), approved
+    return approved
+
+
+async def approved_amend(world: World, amend: AmendRequest) -> Approved[AmendRequest]:
+    """An amendment that the real gate lets through."""
+    mark, now_ms = await world.mark(), world.clock.now_ms()
+    resting = OpenOrder(order_link_id=amend.order_link_id, side=amend.side, price=amend.price - 1, qty=Decimal("0.01"))
+    intents = MappingProxyType({amend.intent_id: Intent(side=amend.side, qty=Decimal("0.01"))})
+    context = replace(_context(amend.account, world.instrument, mark, now_ms), open_orders=(resting,), intents=intents)
+    approved = approve_amend(amend, context, WIDE)
+    assert isinstance(approved, Approved), approved
+    return approved
+
+
+def _context(account: str, instrument: Instrument, mark: Decimal, now_ms: int) -> GateContext:
     quote = Quote(ts_ms=now_ms, last=mark, mark=mark, index=mark, bid=mark - 1, ask=mark + 1)
-    context = GateContext(
+    return GateContext(
         now_ms=now_ms,
-        account=request.account,
+        account=account,
         environment="local",
         instrument=instrument,
         quote=quote,
         position_qty=Decimal(-40),
         position_ms=now_ms,
         reconciled=True,
-        intents=MappingProxyType({request.intent_id: Intent(side=request.side, qty=request.qty)}),
     )
-    approved = approve(request, context, WIDE)
-    assert isinstance(approved, Approved), approved
-    return approved
 
 
 async def until(check: Callable[[], bool], timeout_s: float = 15.0) -> None:
@@ -133,12 +159,20 @@ def keys(running: Running, number: int = 0) -> Credentials:
 
 @asynccontextmanager
 async def world_on(
-    running: Running, topics: tuple[str, ...], number: int = 0, rules: OrderRules | None = None
+    running: Running,
+    topics: tuple[str, ...],
+    number: int = 0,
+    rules: OrderRules | None = None,
+    skew_ms: int = 0,
+    key: str | None = None,
 ) -> AsyncIterator[World]:
     """The adapter on a running exchange, in real time."""
-    clock = ReplayClock(running.rest, f"contract-{number}")
+    clock = SkewedClock(running.rest, f"contract-{number}")
+    clock.skew_ms = skew_ms
     await clock.start()
     endpoints, credentials = Endpoints.local(running.rest, running.ws), keys(running, number)
+    if key is not None:
+        credentials = replace(credentials, api_key=key)
     venue = BybitVenue(endpoints, credentials, "main", clock, patience=QUICK, rules=rules)
     loans = BybitLoans(endpoints, credentials, clock, "main")
     world = World(running, clock, venue, loans, await venue.instrument(SYMBOL))

@@ -25,7 +25,7 @@ from hedgelock_actors.adapters.bybit.streams import Patience, Stream
 _log = logging.getLogger(__name__)
 
 RESTARTING = 10019
-_ANSWER_S = 5.0
+DEFAULT_ANSWER_MS = 5_000
 # A bound on what may be written without an answer: it keeps a stuck line from filling the kernel's buffer and blocking.
 _MAX_IN_FLIGHT = 256
 _encode = msgspec.json.Encoder().encode
@@ -70,6 +70,7 @@ class TradeLine:
             return NoAnswer(cause=f"trade socket: lost in the write: {error}")
         except TimeoutError:
             if self.stream.heard_s <= began_s:
+                self.ready = False  # at once: what comes now shall not go down with this line
                 self.stream.rebuild("requests are not answered")
             return NoAnswer(cause=f"trade socket: no answer within {self._answer_s:g} s")
         finally:
@@ -125,7 +126,7 @@ class TradeSocket:
         window_ms: Callable[[], int],
         *,
         patience: Patience | None = None,
-        answer_s: float = _ANSWER_S,
+        answer_s: float = DEFAULT_ANSWER_MS / 1000,
         on_refused: Callable[[], None] = lambda: None,
     ) -> None:
         self.renewals = 0

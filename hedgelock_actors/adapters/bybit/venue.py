@@ -29,7 +29,7 @@ from hedgelock_actors.adapters.bybit.pace import Pace
 from hedgelock_actors.adapters.bybit.rest import DEFAULT_RECV_WINDOW_MS, RestClient, recv_window_ms
 from hedgelock_actors.adapters.bybit.secret import Credentials
 from hedgelock_actors.adapters.bybit.streams import Patience, Stream
-from hedgelock_actors.adapters.bybit.trade_socket import TradeSocket
+from hedgelock_actors.adapters.bybit.trade_socket import DEFAULT_ANSWER_MS, TradeSocket
 from hedgelock_actors.adapters.bybit.venue_time import DEFAULT_BOUND_MS, VenueTime
 from hedgelock_actors.domain.limits import Approved
 from hedgelock_actors.domain.market import Instrument
@@ -79,6 +79,8 @@ class OrderRules:
     """A request waits at most so long for its turn, in venue time."""
     clock_offset_max_ms: int = DEFAULT_BOUND_MS
     """With our clock further off the venue's, nothing is signed."""
+    answer_ms: int = DEFAULT_ANSWER_MS
+    """Wall time after which a request on the trade socket is held to be unanswered."""
     socket: bool = True
     """By the trade WebSocket first; False: by REST alone."""
 
@@ -110,7 +112,7 @@ class BybitVenue:
         rules = rules or OrderRules()
         self._time = VenueTime(clock, rules.clock_offset_max_ms)
         self._rest = RestClient(endpoints, credentials, clock, window_ms, venue_time=self._time)
-        self._socket = self._trade_socket() if rules.socket and not endpoints.demo_hosts else None
+        self._socket = self._trade_socket(rules.answer_ms) if rules.socket and not endpoints.demo_hosts else None
         self._entry = OrderEntry(self._rest, self._socket, Pace(rules.per_second), rules.wait_ms)
         self._resyncs: set[asyncio.Task[None]] = set()
         self._first_settings: dict[str, conditions.Settings] = {}
@@ -207,13 +209,14 @@ class BybitVenue:
     def _auth_expires_ms(self) -> int:
         return recv_window_ms(self._clock, self._window_ms)
 
-    def _trade_socket(self) -> TradeSocket:
+    def _trade_socket(self, answer_ms: int) -> TradeSocket:
         return TradeSocket(
             self._endpoints,
             self._credentials,
             self._time.now_ms,
             self._auth_expires_ms,
             patience=self._patience,
+            answer_s=answer_ms / 1000,
             on_refused=self._resync,
         )
 
@@ -326,11 +329,14 @@ class BybitVenue:
         return conditions.maintenance(f.rows(answer.result.get("list"), "list"), self._endpoints)
 
     async def account_faults(self, symbol: str) -> Sequence[str]:
-        """What about the account's settings forbids new orders; leverage is held against what was first seen."""
+        """What forbids new orders: the account's settings (leverage as first seen), or an instrument not traded."""
         positions = await self._rest.query("get_positions", category=codec.CATEGORY, symbol=symbol)
         account = await self._rest.query("get_account_info")
+        listed = await self._rest.query("get_instruments_info", category=codec.CATEGORY, symbol=symbol)
+        status = f.text(_row_of(listed, symbol), "status")
         now = conditions.settings(f.rows(positions.result.get("list"), "list"), symbol, account.result)
-        return conditions.faults(now, self._first_settings.setdefault(symbol, now))
+        found = conditions.faults(now, self._first_settings.setdefault(symbol, now))
+        return [*found, *([f"{symbol} is {status}: it is not traded"] if status != "Trading" else [])]
 
     # ------------------------------------------------------------------ inside
 
