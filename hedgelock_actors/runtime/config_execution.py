@@ -29,7 +29,7 @@ from hedgelock_actors.runtime.config_section import Section
 Bps = Annotated[Decimal, Field(ge=0, le=500)]
 Share = Annotated[Decimal, Field(gt=0, le=1)]
 Jitter = Annotated[Decimal, Field(ge=0, lt=1)]
-Span = Annotated[float, Field(gt=0, le=86_400)]
+Span = Annotated[float, Field(ge=0.001, le=86_400)]
 Wait = Annotated[float, Field(ge=0, le=600)]
 Count = Annotated[int, Field(ge=0, le=1_000)]
 
@@ -37,14 +37,20 @@ Count = Annotated[int, Field(ge=0, le=1_000)]
 class ByLevelConfig(Section):
     """A strategy for each risk level."""
 
-    safe: Mode
-    caution: Mode
-    danger: Mode
-    critical: Mode
+    safe: Mode = Mode.PASSIVE
+    caution: Mode = Mode.PASSIVE
+    danger: Mode = Mode.LIMIT_CHASE
+    critical: Mode = Mode.AGGRESSIVE
 
     def policy(self) -> ByLevel:
         """As the domain has it."""
         return ByLevel(safe=self.safe, caution=self.caution, danger=self.danger, critical=self.critical)
+
+
+class ReduceByLevelConfig(ByLevelConfig):
+    """The same for orders that shrink the hedge."""
+
+    caution: Mode = Mode.LIMIT_CHASE
 
 
 class AggressiveConfig(Section):
@@ -54,7 +60,7 @@ class AggressiveConfig(Section):
     step_bps: Bps = Decimal(10)
     limit_attempts: Annotated[int, Field(ge=0, le=20)] = 4
     market_attempts: Annotated[int, Field(ge=0, le=20)] = 2
-    pause_s: Annotated[float, Field(gt=0, le=60)] = 0.25
+    pause_s: Annotated[float, Field(ge=0.001, le=60)] = 0.25
 
     def policy(self) -> AggressivePolicy:
         """As the domain has it."""
@@ -176,6 +182,12 @@ class FeedbackConfig(Section):
     min_fill_rate: Annotated[float, Field(ge=0, le=1)] = 0.05
     max_volatility_bps: Annotated[float, Field(gt=0, le=10_000)] = 60
 
+    @model_validator(mode="after")
+    def _long_enough(self) -> Self:
+        if self.window_s < self.markout_s:
+            raise ValueError("window_s must not be shorter than markout_s")
+        return self
+
     def policy(self) -> FeedbackPolicy:
         """As the domain has it."""
         plain = self.model_dump(exclude={"markout_s", "window_s"})
@@ -210,12 +222,8 @@ class ExperimentConfig(Section):
 class ExecutionConfig(Section):
     """How a gap between target and position is closed."""
 
-    by_level: ByLevelConfig = ByLevelConfig(
-        safe=Mode.PASSIVE, caution=Mode.PASSIVE, danger=Mode.LIMIT_CHASE, critical=Mode.AGGRESSIVE
-    )
-    reduce_by_level: ByLevelConfig = ByLevelConfig(
-        safe=Mode.PASSIVE, caution=Mode.LIMIT_CHASE, danger=Mode.LIMIT_CHASE, critical=Mode.AGGRESSIVE
-    )
+    by_level: ByLevelConfig = ByLevelConfig()
+    reduce_by_level: ReduceByLevelConfig = ReduceByLevelConfig()
     large_of_depth: Annotated[float, Field(gt=0, le=100)] = 0.25
     large_safe: Mode = Mode.ICEBERG
     large_caution: Mode = Mode.TWAP

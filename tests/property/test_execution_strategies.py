@@ -345,7 +345,7 @@ def test_no_story_makes_a_strategy_ask_for_too_much_or_go_on_for_ever(
 
 
 @given(st.sampled_from(Mode), goals, st.integers(0, 2**32 - 1))
-@settings(max_examples=700)
+@settings(max_examples=400)
 def test_neither_does_a_long_one(mode: Mode, goal: Goal, seed: int) -> None:
     rng = random.Random(seed)
     calm = rng.choice((500, 2_000, 9_000))
@@ -353,6 +353,16 @@ def test_neither_does_a_long_one(mode: Mode, goal: Goal, seed: int) -> None:
     world = World(mode, priced(mode, goal))
     run(world, story, rng.randrange(400))
     to_the_end(world)
+
+
+@given(st.sampled_from(Mode), goals, st.integers(0, 2**32 - 1))
+def test_the_same_story_gives_the_same_orders(mode: Mode, goal: Goal, seed: int) -> None:
+    runs = []
+    for _ in range(2):
+        rng, world = random.Random(seed), World(mode, priced(mode, goal))
+        run(world, [(rng.choice(WORDS), rng.randrange(8), rng.randrange(2_000)) for _ in range(60)], 99)
+        runs.append(([one.request for one in world.orders.values()], world.result))
+    assert runs[0] == runs[1]
 
 
 @given(st.integers(1, 50_000), st.integers(1, 40), st.integers(0, 95), st.text(min_size=1, max_size=8))
