@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Coroutine, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -45,8 +46,23 @@ def order(
     _finish(_quietly(bench_order(options, _teller(as_json))), as_json, as_table)
 
 
+@bench.command()
+def kills(
+    kills: Annotated[int, typer.Option(min=1, help="How many kill -9.")] = 200,
+    speed: Annotated[float, typer.Option(min=0.1, help="Venue time per wall time.")] = 10.0,
+    seed: Annotated[int, typer.Option(help="Of the prices, and of who is killed when.")] = 1,
+    as_json: JsonFlag = False,
+) -> None:
+    """Kill order router and position keeper during a replay: nothing lost, nothing doubled, how soon they are back."""
+    from hedgelock_actors.bench.kill_table import as_table
+    from hedgelock_actors.bench.kills import KillOptions, bench_kills
+
+    options = KillOptions(kills=kills, speed=speed, seed=seed)
+    _finish(_quietly(bench_kills(options, _teller(as_json))), as_json, as_table)
+
+
 def _teller(as_json: bool) -> Any:  # noqa: ANN401 - a function of one text
-    console = Console(stderr=True, quiet=as_json)
+    console = Console(file=sys.stderr, quiet=as_json)
     return lambda text: console.print(f"[dim]{text}[/dim]", highlight=False)
 
 

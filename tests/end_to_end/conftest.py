@@ -63,14 +63,14 @@ class World:
             )
         return self._process
 
-    def run(self, *arguments: str) -> dict[str, Any]:
+    def run(self, *arguments: str, seconds: float = 120) -> dict[str, Any]:
         """Another command, beside the running one; its JSON answer."""
         done = subprocess.run(
             [*self._prefix, *COMMAND, *arguments, "--json"],
             env=self._env,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=seconds,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
