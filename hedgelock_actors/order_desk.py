@@ -198,7 +198,8 @@ class OrderDesk:
         self._failures = 0
 
     def means_changed(self) -> None:
-        """Another target or more free margin: what was refused for want of money may be tried again."""
+        """Another target or more free margin: go on at once, also with what was refused for want of money."""
+        self._state.rest_ms = 0
         if self._state.hold_why.startswith(NO_MARGIN_HOLD):
             self._state.release()
             self._failures = 0

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from hedgelock_actors.domain.order import Accepted, CancelOutcome
 from hedgelock_actors.ports.clock import Clock
 from hedgelock_actors.ports.venue import Venue
 from hedgelock_actors.router_book import RouterBook
@@ -73,12 +74,19 @@ class Canceller:
     async def _ask(self, links: Sequence[str]) -> None:
         try:
             if len(links) == 1:
-                await self._venue.cancel(self._symbol, links[0])
+                outcomes = [await self._venue.cancel(self._symbol, links[0])]
             else:
-                await self._venue.cancel_many(self._symbol, links)
+                outcomes = list(await self._venue.cancel_many(self._symbol, links))
+            self._answered(links, outcomes)
         except Exception:
             # The port does not raise; if it does all the same, the cancel is asked again like any unanswered one.
             self._counters["errors"] += 1
+
+    def _answered(self, links: Sequence[str], outcomes: Sequence[CancelOutcome]) -> None:
+        """Of an order that is not in the book only the venue's next list tells what became of it."""
+        for link, outcome in zip(links, outcomes, strict=True):
+            if isinstance(outcome, Accepted) and link not in self._book.orders and link in self._wanted:
+                self._wanted[link].due_ms = self._clock.now_ms() + AGAIN_MAX_MS
 
     def _is_closed(self, link: str) -> bool:
         tracked = self._book.orders.get(link)

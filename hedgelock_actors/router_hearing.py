@@ -18,6 +18,7 @@ from hedgelock_actors.ports.clock import Clock
 from hedgelock_actors.ports.journal import Json, Record
 from hedgelock_actors.router_alerts import RouterAlerts
 from hedgelock_actors.router_book import RouterBook
+from hedgelock_actors.router_cancels import Canceller
 from hedgelock_actors.router_markouts import Markouts
 from hedgelock_actors.router_notes import RouterNotes
 from hedgelock_actors.router_state import RouterState
@@ -42,6 +43,7 @@ class Hearing:
         *,
         desk: OrderDesk,
         conductor: Conductor,
+        cancels: Canceller,
         notes: RouterNotes,
         alerts: RouterAlerts,
         meter: FeedbackMeter,
@@ -50,7 +52,8 @@ class Hearing:
         counters: Counter[str],
     ) -> None:
         self._state, self._book, self._trades, self._ledger = state, book, trades, ledger
-        self._desk, self._conductor, self._notes, self._alerts = desk, conductor, notes, alerts
+        self._desk, self._conductor, self._cancels = desk, conductor, cancels
+        self._notes, self._alerts = notes, alerts
         self._meter, self._markouts, self._clock, self._counters = meter, markouts, clock, counters
 
     # ------------------------------------------------------------ from the journal
@@ -73,6 +76,8 @@ class Hearing:
 
     async def order(self, view: OrderView) -> None:
         """The venue's word about an order of ours."""
+        if view.order_link_id not in self._book.orders and view.status.terminal:
+            self._cancels.closed(view.order_link_id)
         if not self._book.heard(view):
             return
         tracked = self._book.orders[view.order_link_id]

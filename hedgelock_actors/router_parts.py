@@ -80,8 +80,8 @@ class RouterParts:
         )
         self.conductor = conductor = Conductor(state, book, desk, cancels, notes, meter)
         self.hearing = hearing = Hearing(
-            state, book, trades, ledger, desk=desk, conductor=conductor, notes=notes, alerts=alerts, meter=meter,
-            markouts=markouts, clock=clock, counters=counters,
+            state, book, trades, ledger, desk=desk, conductor=conductor, cancels=cancels, notes=notes, alerts=alerts,
+            meter=meter, markouts=markouts, clock=clock, counters=counters,
         )  # fmt: skip
         self.watch = watch = Watch(book, ledger, symbol, venue=venue, clock=clock, counters=counters, put=put)
         self.reconciler = Reconciler(

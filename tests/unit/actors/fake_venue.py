@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -113,6 +114,9 @@ class FakeVenue:
         self.windows: list[Maintenance] = []
         self.faults: list[str] = []
         self.available = Decimal(84_000)
+        self.queries: Counter[str] = Counter()
+        self.failing_names: set[str] = set()
+        """Queries that fail whenever they are made."""
         self.strangers: list[OrderView] = []
         """Open orders that nobody remembers."""
         self.lowest_qty = ZERO
@@ -164,7 +168,10 @@ class FakeVenue:
         self.cancelled.append(order_link_id)
         if self._lost():
             return Unknown("lost on the way there")
+        known = len(self.strangers)
         self.strangers = [one for one in self.strangers if one.order_link_id != order_link_id]
+        if len(self.strangers) < known:
+            return Accepted("stranger")
         taken = self.taken.get(order_link_id)
         if taken is None or taken.view is None or taken.view.status.terminal:
             return Unknown("110001: order not exists or too late to cancel")
@@ -292,8 +299,9 @@ class FakeVenue:
         return done
 
     def _query(self, name: str) -> None:
-        if self.failing > 0:
-            self.failing -= 1
+        self.queries[name] += 1
+        if self.failing > 0 or name in self.failing_names:
+            self.failing = max(0, self.failing - 1)
             raise VenueError(f"{name}: no answer")
 
     def _settle(self) -> None:

@@ -112,7 +112,7 @@ async def test_when_the_level_becomes_critical_it_turns_aggressive_at_once(rig: 
 
 
 async def test_a_post_only_order_that_would_have_crossed_is_priced_anew_and_nothing_is_held_back(rig: Rig) -> None:
-    rig.venue.touch = (Decimal("60100"), Decimal("60100.2"))
+    rig.venue.touch = (Decimal(60_100), Decimal("60100.2"))
     await rig.give(target(1, "1", rig.now_ms))
     await rig.venue.push()
     assert rig.venue.taken[rig.venue.sent[0].order_link_id].view is not None
