@@ -167,16 +167,19 @@ class Work:
 
     @property
     def least_qty(self) -> Decimal:
-        """The least that the venue takes, on its grid."""
+        """The least that the venue and our limits take, on the venue's grid."""
         instrument = self.settings.instrument
         by_value = instrument.min_notional / self.book.quote.mark if self.selling else ZERO
-        return round_to_step(max(instrument.min_qty, by_value), instrument.qty_step, "up")
+        return round_to_step(max(self._min_qty, by_value), instrument.qty_step, "up")
 
     def is_crumb(self, qty: Decimal) -> bool:
-        """Below what the venue takes."""
-        instrument = self.settings.instrument
-        worth_too_little = self.selling and qty * self.book.quote.mark < instrument.min_notional
-        return qty < instrument.min_qty or worth_too_little
+        """Below what the venue and our limits take in an order."""
+        worth_too_little = self.selling and qty * self.book.quote.mark < self.settings.instrument.min_notional
+        return qty < self._min_qty or worth_too_little
+
+    @property
+    def _min_qty(self) -> Decimal:
+        return max(self.settings.instrument.min_qty, self.settings.limits.min_order_qty)
 
     # ------------------------------------------------------------ hearing
 
@@ -315,7 +318,7 @@ class Work:
         most = min(qty, instrument.max_market_qty) if price is None else qty
         carried = order_qty(most, max(quote.mark, first_met), instrument, self.settings.limits)
         worth = carried * (quote.mark if price is None else price)
-        if carried < instrument.min_qty or (self.selling and worth < instrument.min_notional):
+        if carried < self._min_qty or (self.selling and worth < instrument.min_notional):
             return ZERO
         return carried
 

@@ -110,6 +110,9 @@ def test_a_crumb_is_no_order_and_no_failure() -> None:
     run = Driver(Mode.AGGRESSIVE, replace(SELL, qty=D("0.0005")))
     assert (run.sent, run.result.success, run.result.left_qty) == ([], True, D("0.0005"))
     assert run.result.average_price is None
+    ours = replace(SETTINGS, limits=Limits(min_order_qty=D("0.5")))
+    assert Driver(Mode.AGGRESSIVE, replace(SELL, qty=D("0.4")), settings=ours).result.success
+    assert [one.qty for one in Driver(Mode.PASSIVE, replace(SELL, qty=D("0.9")), settings=ours).sent] == [D("0.9")]
     cheap = replace(SETTINGS, instrument=replace(BTC, min_notional=D(100)))
     assert Driver(Mode.AGGRESSIVE, replace(SELL, qty=D("0.001")), settings=cheap).result.success
     assert Driver(Mode.AGGRESSIVE, replace(BUY, qty=D("0.001")), settings=cheap).sent, "a closing order may be small"
