@@ -165,6 +165,17 @@ def test_a_refused_post_only_order_is_no_rejection_by_the_venue() -> None:
     assert (kinds(run.sent), run.last.qty) == (["IOC", "PostOnly", "PostOnly"], D(1))
 
 
+def test_refusals_count_in_a_row_whatever_is_told_of_older_orders() -> None:
+    run = Driver(Mode.PASSIVE)
+    for _ in range(6):
+        run.refuse()
+        run.fill("0.01", run.sent[0])
+        run.wait(1_000)
+    run.end(run.sent[0])
+    assert (run.result.filled_qty, run.result.retries) == (D("0.06"), 0)
+    assert run.result.error.startswith("refused by our limits")
+
+
 def test_what_the_at_once_half_misses_waits_with_the_rest() -> None:
     run = Driver(Mode.PASSIVE)
     run.accept(run.sent[1])
