@@ -341,6 +341,7 @@ def _done_payload(work: Work, result: Result, ended: bool, now_ms: int) -> dict[
         "side": goal.side.value,
         "qty": str(goal.qty),
         "ended": ended,
+        "unwanted": work.stopped_ms is not None and not work.interrupted,
         "strategy": work.choice.mode.value,
         "variant": work.choice.variant,
         "mode": result.mode.value,

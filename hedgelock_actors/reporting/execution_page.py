@@ -50,7 +50,7 @@ def _about(found: ExecutionQuality, facts: PageFacts) -> str:
 
 def _cards(one: Quality) -> str:
     cards = [
-        ("Targets filled", f"{one.target_fill_rate:.2%}", f"{one.targets_filled:,} of {one.targets:,}"),
+        ("Targets filled", f"{one.target_fill_rate:.2%}", _reached(one)),
         ("Quantity filled", f"{one.fill_rate:.2%}", f"{one.intents:,} intents, {one.orders:,} orders"),
         (
             "Implementation shortfall",
@@ -68,6 +68,11 @@ def _cards(one: Quality) -> str:
         f'<div class="card"><h3>{escape(name)}</h3><p class="big">{escape(value)}</p><p>{escape(note)}</p></div>'
         for name, value, note in cards
     )
+
+
+def _reached(one: Quality) -> str:
+    superseded = f"; {one.targets_superseded:,} superseded while worked" if one.targets_superseded else ""
+    return f"{one.targets_filled:,} of {one.targets:,}{superseded}"
 
 
 def _legend(found: ExecutionQuality) -> str:
@@ -223,6 +228,7 @@ PAGE = Template("""<!doctype html>
 <footer>Implementation shortfall = Σ q·(decided mid − price) + fees + unfilled·(decided mid − next decision's mid)
 for a sell, the mirror for a buy, over decided quantity × decided mid. Markout(τ) = price − mid τ later for a sell:
 above 0 the fill was better than waiting. Slippage is against the mid at the decision; above 0 is worse. A target counts
-as filled at 99 % of what it asked for; the rest is carried into the next.</footer>
+as filled at 99 % of what it asked for; the rest is carried into the next. One whose place another target took while it
+was worked is superseded: it counts neither as filled nor as missed.</footer>
 </main></body></html>
 """)

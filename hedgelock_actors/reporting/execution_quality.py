@@ -48,12 +48,14 @@ class Quality:
     targets: int
     """Targets, trades and realisations that needed orders."""
     targets_filled: int
+    targets_superseded: int
+    """Neither filled nor missed: another target took their place while they were worked."""
     intents: int
     orders: int
     retries: int
     fills: int
     fill_rate: float
-    """Filled quantity over decided quantity."""
+    """Filled quantity over decided quantity, without what was not wanted any more before it could fill."""
     traded_usdt: float
     fees_usdt: float
     shortfall_usdt: float
@@ -71,8 +73,9 @@ class Quality:
 
     @property
     def target_fill_rate(self) -> float:
-        """Share of targets that filled."""
-        return self.targets_filled / self.targets if self.targets else 1.0
+        """Share of targets that filled, of those that no other target took the place of."""
+        stood = self.targets - self.targets_superseded
+        return self.targets_filled / stood if stood else 1.0
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,11 @@ class Judged:
     def qty(self) -> Decimal:
         """What was decided, never less than what filled."""
         return max(self.intent.qty, self.intent.filled)
+
+    @cached_property
+    def wanted(self) -> Decimal:
+        """What was decided, and still wanted when it ended."""
+        return self.intent.filled if self.intent.unwanted else self.qty
 
     @cached_property
     def shortfall(self) -> ImplementationShortfall:
@@ -164,14 +172,15 @@ def quality(judged: Sequence[Judged], strategy: str, variant: str) -> Quality:
     fees = _total(fill.fee for fill in fills)
     execution = _total(one.shortfall.execution for one in judged)
     opportunity = _total(one.shortfall.opportunity for one in judged)
-    wanted, filled = _total(one.qty for one in judged), _total(intent.filled for intent in intents)
+    wanted, filled = _total(one.wanted for one in judged), _total(intent.filled for intent in intents)
     times = sorted(one.fill_ms for one in judged if one.fill_ms is not None)
-    targets, targets_filled = _targets(judged)
+    targets, targets_filled, targets_superseded = _targets(judged)
     return Quality(
         strategy=strategy,
         variant=variant,
         targets=targets,
         targets_filled=targets_filled,
+        targets_superseded=targets_superseded,
         intents=len(intents),
         orders=sum(intent.orders for intent in intents),
         retries=sum(intent.retries for intent in intents),
@@ -218,12 +227,14 @@ def markout_point(intents: Iterable[IntentRecord], horizon_ms: int) -> MarkoutPo
     return MarkoutPoint(horizon_ms, float(mean), Z95 * spread if len(known) > 1 else None, len(known))
 
 
-def _targets(judged: Iterable[Judged]) -> tuple[int, int]:
-    """How many targets needed orders, and how many of them filled: by their first decision, against all their fills."""
+def _targets(judged: Iterable[Judged]) -> tuple[int, int, int]:
+    """Targets that needed orders; those whose first decision all their fills cover; superseded ones."""
     causes: dict[str, list[Judged]] = defaultdict(list)
     for one in judged:
         causes[one.intent.cause].append(one)
-    return len(causes), sum(_reached(members) for members in causes.values())
+    reached = sum(_reached(members) for members in causes.values())
+    superseded = sum(members[-1].intent.unwanted and not _reached(members) for members in causes.values())
+    return len(causes), reached, superseded
 
 
 def _reached(members: Sequence[Judged]) -> bool:

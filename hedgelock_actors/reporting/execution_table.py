@@ -44,6 +44,7 @@ def _rows(columns: Sequence[Quality]) -> list[tuple[str, list[str]]]:
     horizons = sorted({point.horizon_ms for one in columns for point in one.markouts})
     rows = [
         ("targets filled", [f"{one.targets_filled} of {one.targets}" for one in columns]),
+        ("targets superseded", [str(one.targets_superseded) for one in columns]),
         ("targets filled, share", [f"{one.target_fill_rate:.4f}" for one in columns]),
         ("intents", [str(one.intents) for one in columns]),
         ("orders", [str(one.orders) for one in columns]),

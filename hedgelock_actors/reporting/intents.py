@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from hedgelock_actors.codec import Payload, amount, execution_from, integer, text
+from hedgelock_actors.codec import Payload, amount, execution_from, flag, integer, text
 from hedgelock_actors.domain.money import ZERO
 from hedgelock_actors.domain.order import Side
 from hedgelock_actors.domain.position import Execution
@@ -55,6 +55,8 @@ class IntentRecord:
     orders: int = 0
     resends: int = 0
     fills: list[Fill] = field(default_factory=list)
+    unwanted: bool = False
+    """It was told to stop because another quantity was wanted, or the trade was cancelled: the rest is no miss."""
     end_mid: Decimal | None = None
     """Mid of the next decision on the same account and symbol: what the part that did not fill was worth then."""
 
@@ -105,6 +107,10 @@ class _Fold:
                 known = self._links.get(text(payload, "order_link_id"))
                 if known is not None:
                     known.resends += 1
+            case "strategy_done":
+                done = self._intents.get(text(payload, "intent_id"))
+                if done is not None:
+                    done.unwanted = flag(payload, "unwanted")
             case "execution":
                 self._execution(execution_from(payload))
             case "markout":

@@ -20,7 +20,7 @@ from hedgelock_actors.runtime.names import router_name
 from hedgelock_actors.runtime.runfile import NotRunning, read_run
 from hedgelock_actors.runtime.wiring import WIRING_FILE, read_wiring
 
-KINDS = ("intent", "resend", "execution", "markout")
+KINDS = ("intent", "resend", "execution", "markout", "strategy_done")
 ROUTERS = router_name("")
 
 

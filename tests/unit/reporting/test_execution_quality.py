@@ -110,6 +110,21 @@ def test_a_target_that_needed_two_intents_is_one_target() -> None:
     assert (found.targets, found.targets_filled, found.intents) == (2, 1, 3)
 
 
+def test_what_was_not_wanted_any_more_is_no_miss() -> None:
+    stream = Stream()
+    first = stream.intent("a", "1", "100", NOW, version=1)
+    stream.fill(first, "0.4", "100", NOW)
+    stream.write("strategy_done", NOW + 1, {"intent_id": "main:a", "unwanted": True})
+    second = stream.intent("b", "2", "100", NOW + 2, version=2)
+    stream.fill(second, "1", "100", NOW + 2)
+    stream.write("strategy_done", NOW + 3, {"intent_id": "main:b", "unwanted": False})
+    stream.write("strategy_done", NOW + 3, {"intent_id": "unknown", "unwanted": True})
+    found = judged(stream).overall
+    assert (found.targets, found.targets_filled, found.targets_superseded) == (2, 0, 1)
+    assert found.fill_rate == pytest.approx(1.4 / 2.4)
+    assert found.target_fill_rate == 0
+
+
 def test_what_is_no_fill_of_ours_is_left_out() -> None:
     stream = Stream()
     link = stream.intent("one", "1", "100")
