@@ -71,7 +71,10 @@ class OrderDesk:
     async def send(self, request: OrderRequest, payload: Mapping[str, Json], instrument: Instrument) -> NotSent | None:
         """Send a new order; None when it was handed to the venue, whatever the venue said.
 
-        Raises JournalUnavailable, StaleEpoch: nothing was sent.
+        What came of it is owed to the journal: `RouterNotes.settle` writes it.
+
+        Raises:
+            JournalUnavailable, StaleEpoch: nothing was sent.
         """
         epoch = self._facts.epoch
         self._book.decide(payload, self._clock.now_ms())
@@ -110,10 +113,10 @@ class OrderDesk:
         verdict = self._approve(request, instrument, epoch, resend=resend)
         tracked = self._book.sending(request, self._clock.now_ms())
         if isinstance(verdict, Refused):
-            await self._not_sent(tracked, resend, str(verdict.code))
+            self._not_sent(tracked, resend, str(verdict.code))
             return self._refused(verdict)
         self._counters["orders"] += 1
-        await self._answered(tracked, await self._place(verdict))
+        self._answered(tracked, await self._place(verdict))
         return None
 
     async def _place(self, order: Approved[OrderRequest]) -> SubmitOutcome:
@@ -124,15 +127,16 @@ class OrderDesk:
             self._counters["errors"] += 1
             return Unknown(f"{type(error).__name__}: {error}")
 
-    async def _not_sent(self, tracked: Tracked, resend: bool, why: str) -> None:
+    def _not_sent(self, tracked: Tracked, resend: bool, why: str) -> None:
         """The gate closed between the journal and the write. A resend says nothing about the send before it."""
         if resend:
             tracked.answers = tracked.sends
             return
         self._book.absent(tracked.link, why)
-        await self._notes.note_later("absent", f"absent:{tracked.link}", _absence(tracked.link, why))
+        self._notes.owe("absent", f"absent:{tracked.link}", _absence(tracked.link, why))
 
-    async def _answered(self, tracked: Tracked, outcome: SubmitOutcome) -> None:
+    def _answered(self, tracked: Tracked, outcome: SubmitOutcome) -> None:
+        """What came of a send is owed to the journal, so that one that fails now hides no order."""
         if isinstance(outcome, Rejected) and outcome.code == DUPLICATE_ID:
             # The venue has this very order from an earlier send: adopt it.
             outcome = Accepted("")
@@ -142,7 +146,7 @@ class OrderDesk:
         elif isinstance(outcome, Unknown):
             self._counters["unknown"] += 1
         payload = {"order_link_id": tracked.link, "send": tracked.sends, **outcome_payload(outcome)}
-        await self._notes.note_later("outcome", f"outcome:{tracked.link}:{tracked.sends}", payload)
+        self._notes.owe("outcome", f"outcome:{tracked.link}:{tracked.sends}", payload)
 
     async def drop(self, plan: Drop) -> None:
         """Put on record that an order never had an effect. Raises JournalUnavailable, StaleEpoch."""

@@ -10,9 +10,10 @@ from decimal import Decimal
 import pytest
 
 from hedgelock_actors.domain.execution_policy import Mode, PassivePolicy
+from hedgelock_actors.domain.limits import Approved
 from hedgelock_actors.domain.loan import RiskLevel
 from hedgelock_actors.domain.messages import FeedStale, TradingStateChanged
-from hedgelock_actors.domain.order import OrderStatus, OrderType, Side, TimeInForce
+from hedgelock_actors.domain.order import OrderRequest, OrderStatus, OrderType, Side, SubmitOutcome, TimeInForce
 from hedgelock_actors.domain.trading_state import TradingMode, TradingState
 from hedgelock_actors.ports.venue import StreamLost, StreamRestored
 from tests.unit.actors.fake_venue import SYMBOL, tick
@@ -356,3 +357,22 @@ async def test_orders_the_venue_lists_as_open_and_we_think_open_are_left_alone(r
     rig.venue.silent = False
     await rig.seconds(70)
     assert len(rig.venue.sent) == 2, "the venue closed it without a word; the query found out"
+
+
+async def test_an_order_whose_answer_could_not_be_written_is_still_the_strategys_to_follow(rig: Rig) -> None:
+    place = rig.venue.place
+
+    async def place_and_lose_the_journal(order: Approved[OrderRequest]) -> SubmitOutcome:
+        rig.journal.available = False
+        return await place(order)
+
+    rig.venue.place = place_and_lose_the_journal  # type: ignore[method-assign]
+    await rig.give(target(1, "1", rig.now_ms))
+    rig.venue.place = place  # type: ignore[method-assign]
+    assert len(rig.venue.resting()) == 1
+    await rig.give(target(2, "0", rig.now_ms))
+    await rig.seconds(2)
+    assert rig.venue.resting() == [], "cancelling needs no journal"
+    rig.journal.available = True
+    await rig.seconds(2)
+    assert (rig.kinds().count("intent"), rig.kinds().count("outcome")) == (1, 1)
