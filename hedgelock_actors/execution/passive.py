@@ -41,9 +41,10 @@ class Passive:
         if self._peg.working:
             self._peg.follow(work)
             return None
-        reserved = ZERO if self._at_once is None else self._at_once.reserved
-        placed = self._peg.place(work, max(ZERO, work.todo - reserved))
-        return None if placed or not work.idle else self._turn()
+        if self._at_once is None:
+            return None if self._peg.place(work, work.todo) or not work.idle else self._turn()
+        self._peg.place(work, max(ZERO, work.todo - self._at_once.reserved))
+        return None
 
     def _begin(self, work: Work) -> Aggressive | None:
         at_once = self._part(work)

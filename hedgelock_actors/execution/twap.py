@@ -21,13 +21,12 @@ def slice_sizes(qty: Decimal, count: int, jitter: Decimal, step: Decimal, intent
     """`count` parts of `qty` on the lot grid that add up to it exactly.
 
     Each is within `jitter` of an even part, and one step for rounding. Slices come in pairs whose jitters cancel, so
-    that the bound holds without scaling.
+    that the bound holds without scaling, for the last too, which takes what is left.
     """
     done, weight, sizes = ZERO, ZERO, []
     for number in range(count):
         pair = 2 * unit(intent_id, "size", number // 2) - 1
-        alone = number == count - 1 and number % 2 == 0
-        weight += 1 if alone else 1 + (jitter if number % 2 == 0 else -jitter) * pair
+        weight += 1 + (jitter if number % 2 == 0 else -jitter) * pair
         due = qty if number == count - 1 else round_to_step(qty * weight / count, step, "down")
         sizes.append(due - done)
         done = due

@@ -104,7 +104,8 @@ class Driver:
     def tick(self, price: str = "60000", after_ms: int = 100, **changes: Decimal) -> None:
         """A newer price; timers that are due by then fire before."""
         self.wait(after_ms)
-        self.book = book(price, ts_ms=self.book.quote.ts_ms + after_ms, **changes)
+        seen = book(price, ts_ms=self.book.quote.ts_ms + after_ms, **changes)
+        self.book = replace(self.book, quote=seen.quote)
         self.tell(BookSeen(self.now_ms, self.book))
 
     def wait(self, ms: int) -> None:

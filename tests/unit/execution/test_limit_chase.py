@@ -148,7 +148,7 @@ def test_pieces_that_fill_are_no_failed_tries() -> None:
     for _ in range(10):
         run.fill()
         run.wait(75)
-    assert (run.result.success, len(run.sent)) == (True, 10)
+    assert (run.result.success, len(run.sent), run.result.mode) == (True, 10, Mode.LIMIT_CHASE)
 
 
 def test_at_critical_it_turns_aggressive() -> None:

@@ -194,6 +194,16 @@ def test_what_the_at_once_half_misses_waits_with_the_rest() -> None:
     assert run.result.success
 
 
+def test_the_waiting_half_does_not_take_over_what_the_other_is_still_trying() -> None:
+    run = Driver(Mode.PASSIVE)
+    run.fill(request=run.sent[1], maker=True)
+    run.end(run.sent[0])
+    assert len(run.sent) == 2
+    run.tick(after_ms=300)
+    assert (run.last.time_in_force, run.last.qty, run.last.price) == (TimeInForce.IOC, D(1), D("59880.0"))
+    assert run.strategy.mode is Mode.PASSIVE
+
+
 def test_a_stop_ends_the_waiting() -> None:
     run = begun()
     run.stop()
@@ -232,6 +242,8 @@ def test_an_iceberg_of_crumbs_shows_at_least_what_the_venue_takes() -> None:
     whole = ExecutionPolicy(iceberg=IcebergPolicy(shown_min=D("0.9"), shown_max=D(1)))
     dear = replace(SETTINGS, instrument=replace(BTC, min_qty=D("0.3")))
     assert Driver(Mode.ICEBERG, policy=whole, settings=dear).last.qty == D(2), "no crumb is left behind"
+    dearer = replace(SETTINGS, instrument=replace(BTC, min_qty=D("0.6")))
+    assert Driver(Mode.ICEBERG, settings=dearer).last.qty == D("0.6")
 
 
 def test_an_iceberg_follows_the_mid_and_yields_like_a_passive_order() -> None:

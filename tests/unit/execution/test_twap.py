@@ -79,18 +79,38 @@ def test_a_slice_takes_no_more_than_its_part_of_the_volume() -> None:
         assert run.last.qty <= cap
         run.fill()
         run.wait(39_000)
-    # The market dries up: later slices shrink, and what is left at the end goes at once.
-    run.book = replace(run.book, turnover_24h_usdt=8_640_000.0)
+    assert run.result.success
+
+
+def test_when_the_market_dries_up_slices_shrink_and_what_is_left_at_last_goes_at_once() -> None:
+    policy = ExecutionPolicy(twap=TwapPolicy(size_jitter=D(0), max_slices=4))
+    busy = replace(book(), turnover_24h_usdt=864_000_000.0)
+    run = Driver(Mode.TWAP, replace(SELL, qty=D("0.8")), policy, seen=busy)
     run.fill()
-    dry = replace(busy, turnover_24h_usdt=17_280_000.0)
-    shrunk = Driver(Mode.TWAP, replace(SELL, qty=D("0.06")), seen=dry)
-    assert shrunk.last.qty <= D("0.005")
-    for _ in range(19):
-        shrunk.fill()
-        shrunk.wait(39_000)
-    while shrunk.done is None:
-        shrunk.fill()
-    assert shrunk.result.filled_qty == D("0.06")
+    run.book = replace(run.book, turnover_24h_usdt=86_400_000.0)
+    run.tick(after_ms=1)
+    for _ in range(3):
+        run.wait(39_000)
+        run.fill()
+    assert [one.qty for one in run.sent] == [D("0.2"), D("0.025"), D("0.025"), D("0.025"), D("0.525")]
+    assert run.strategy.mode is Mode.AGGRESSIVE
+
+
+def test_there_are_no_more_slices_than_configured() -> None:
+    policy = ExecutionPolicy(twap=TwapPolicy(size_jitter=D(0), max_slices=4))
+    dry = replace(book(), turnover_24h_usdt=8_640_000.0)
+    run = Driver(Mode.TWAP, replace(SELL, qty=D("0.008")), policy, seen=dry)
+    assert run.last.qty == D("0.002"), "a cap of 0.0025 would make slices of 0.002 as well, but of 0.016 eight"
+    for _ in range(3):
+        run.fill()
+        run.wait(39_000)
+    run.fill()
+    assert (run.result.success, len(run.sent)) == (True, 4)
+    large = Driver(Mode.TWAP, replace(SELL, qty=D("0.016")), policy, seen=dry)
+    for _ in range(4):
+        large.fill()
+        large.wait(39_000)
+    assert (large.last.qty, large.strategy.mode) == (D("0.008"), Mode.AGGRESSIVE)
 
 
 def test_slices_too_small_for_the_venue_are_made_fewer_and_carried() -> None:
