@@ -1,9 +1,9 @@
 """Every entry of the order table, spoken by a venue from a script to a real router.
 
 Seeds cannot reach all of them: our orders are never conditional, so an honest engine never calls one of them
-Untriggered, and it never fills what it has rejected. A real venue's messages may still come in such an order (late, corrected, or
-from another of its machines), and the table says what holds then. Here an order is captured at the gateway, trading is
-halted so that no word can lead to another order, and the venue says two words about it, one after the other.
+Untriggered, and it never fills what it has rejected. A real venue's messages may still come in such an order (late,
+corrected, or from another of its machines), and the table says what holds then. Here an order is captured at the
+gateway, trading is halted so that no word can lead to another order, and the venue says two words about it.
 """
 
 from __future__ import annotations

@@ -26,8 +26,6 @@ class Chances:
     late_request: float = 0.0
     late_answer: float = 0.0
     half_ack: float = 0.0
-    paced_answer: float = 0.0
-    """10006 in answer to a request that took effect: the refused one was its copy."""
     rate_limit: float = 0.0
     fail_query: float = 0.0
     post_only_reject: float = 0.0
@@ -98,7 +96,6 @@ _CHANCE_MAX = {
     "late_request": 0.20,
     "late_answer": 0.30,
     "half_ack": 0.25,
-    "paced_answer": 0.20,
     "rate_limit": 0.30,
     "fail_query": 0.30,
     "post_only_reject": 0.40,
@@ -140,11 +137,11 @@ def draw(seed: int) -> Knobs:
         seed=seed,
         market=market,
         minutes=rng.choice((6, 10, 10, 20)),
-        tick_ms=rng.choice((1_000, 5_000, 5_000, 9_000)),
+        tick_ms=rng.choice((1_000, 5_000, 5_000, 5_000, 9_000, 9_000)),
         ltv=rng.choice(("0.36", "0.40", "0.42", "0.45")),
         max_position_qty=rng.choice(("50", "50", "50", "4")),
         max_order_qty=rng.choice(("10", "10", "1", "0.25")),
-        dead_band=rng.choice((0.001, 0.004, 0.01, 0.05)),
+        dead_band=rng.choice((0.002, 0.004, 0.01, 0.05)),
         down_dwell_ms=rng.choice((2_000, 20_000, 3_600_000)),
         query_lag_ms=rng.choice((0, 0, 0, 500, 5_000, 30_000)) if share else 0,
         executions_lag_ms=rng.choice((0, 0, 0, 500, 5_000)) if share else 0,

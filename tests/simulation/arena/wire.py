@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from hedgelock_actors.domain.limits import Approved
 from hedgelock_actors.domain.market import Instrument
 from hedgelock_actors.domain.order import (
-    Accepted,
     AmendOutcome,
     AmendRequest,
     CancelOutcome,
@@ -117,8 +116,6 @@ class Wire:
             return
         if world.strikes("late_answer", name):
             back_ms += world.wire_rng.choice((100, 1_000, 4_000, 6_000))
-        if isinstance(result, Accepted) and name == "create" and world.strikes("paced_answer"):
-            result = Rejected("10006", "too many visits (a copy of a request that was taken)", retry=True)
         self._answer(answered, result, back_ms)
 
     def _answer(self, answered: asyncio.Future[Any], result: Any, back_ms: int) -> None:

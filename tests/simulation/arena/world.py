@@ -52,7 +52,7 @@ BOOK_LEVELS = 8
 class SwarmWorld:
     """One run. Everything of the world itself happens outside the processes, in `context`."""
 
-    uid = UID
+    uid, symbol = UID, SYMBOL
 
     def __init__(self, knobs: Knobs, loop: SimLoop) -> None:
         self.knobs, self.loop = knobs, loop
