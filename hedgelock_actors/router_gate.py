@@ -86,6 +86,8 @@ class GateFacts:
         target = self._state.target
         if target is None or intent is None or intent.realise_id or intent.trade_id:
             return None
+        if target.exact:
+            return target.short_qty
         return max(ZERO, target.short_qty + self._trades.offset + self._book.trade_working())
 
     def _budget(self, intent: IntentBook | None, now_ms: int) -> TradeBudget | None:

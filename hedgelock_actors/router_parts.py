@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from hedgelock_actors.actor import JournalStream
-from hedgelock_actors.codec import amount, integer, text
+from hedgelock_actors.codec import amount, flag, integer, text
 from hedgelock_actors.domain.loan import RiskLevel
 from hedgelock_actors.domain.messages import Tick, TradeReported
 from hedgelock_actors.domain.policy import Policy
@@ -112,6 +112,7 @@ class RouterParts:
                 level=RiskLevel(text(payload, "level")),
                 reason=text(payload, "reason"),
                 causation_id=text(payload, "causation_id"),
+                exact=flag(payload, "exact"),
             )
 
     def doubt_all(self) -> None:

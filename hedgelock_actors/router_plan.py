@@ -11,7 +11,7 @@ from hedgelock_actors.domain.gap import Gap, gap_to, price_through_mid
 from hedgelock_actors.domain.limits import Limits
 from hedgelock_actors.domain.market import Instrument, Quote
 from hedgelock_actors.domain.money import ZERO, round_to_step
-from hedgelock_actors.domain.order import OrderRequest, OrderStatus, Side
+from hedgelock_actors.domain.order import OrderRequest, OrderStatus, Side, TimeInForce
 from hedgelock_actors.execution.strategy import Book, Goal, Mode
 from hedgelock_actors.ports.journal import Json
 from hedgelock_actors.router_book import (
@@ -29,6 +29,8 @@ from hedgelock_actors.router_trades import Trade, TradeBook
 RESEND_AFTER_MS = 10_000
 """Longer than the venue's receive window (5 s): a request still under way by then would be refused for its age."""
 RETRY_AFTER_MS = 1_000
+OVERRIDDEN = "TARGET_OVERRIDDEN"
+"""Why a trade ends: a person holds the target, and nothing is held beside it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,10 +118,13 @@ class Planner:
         trade = self._trades.pending()
         return None if trade is None else self._trade(trade, at)
 
-    def again(self, at: Situation) -> Resend | Drop | None:
-        """An order of which nothing is known, and that is to go out again under its own id (or is not needed)."""
+    def again(self, at: Situation, owned: Collection[str] = ()) -> Resend | Drop | None:
+        """An order of which nothing is known, and that is to go out again under its own id (or is not needed).
+
+        `owned`: the orders of the strategy at work; what nobody follows any more is to fill at once or not at all.
+        """
         for tracked in self._book.unsettled():
-            plan = self._again(tracked, at)
+            plan = self._again(tracked, at, tracked.link in owned)
             if plan is not None:
                 return plan
         return None
@@ -137,6 +142,8 @@ class Planner:
 
     def _wanted_short(self, at: Situation, without: Collection[str] = ()) -> Decimal:
         target = at.state.target.short_qty if at.state.target is not None else ZERO
+        if _exact(at):
+            return target
         return max(ZERO, target + self._trades.offset + self._book.trade_working(without))
 
     def _gap(self, at: Situation, without: Collection[str] = ()) -> Gap | None:
@@ -189,6 +196,8 @@ class Planner:
         left = intent.qty - self._book.committed(intent)
         if left < at.instrument.min_qty:
             return TradeEnd(trade, "" if intent.qty >= trade.command.qty - at.instrument.qty_step else "CUT_SHORT")
+        if _exact(at):
+            return TradeEnd(trade, OVERRIDDEN)
         if trade.cancelled or trade.over or intent.ended:
             return TradeEnd(trade, "CANCELLED" if trade.cancelled else trade.over or trade.error or "NOT_FILLED")
         return self._begin(intent, left, at, trade.asked, trade)
@@ -199,6 +208,8 @@ class Planner:
             return TradeEnd(trade, trade.fault or trade.over or "CANCELLED")
         if command.expires_ms is not None and at.now_ms > command.expires_ms:
             return TradeEnd(trade, "EXPIRED")
+        if _exact(at):
+            return TradeEnd(trade, OVERRIDDEN)
         most = self._trades.can_take_back(trade, self._book.trade_working())
         qty = round_to_step(min(command.qty, most), at.instrument.qty_step, "down")
         if qty < at.instrument.min_qty:
@@ -231,7 +242,7 @@ class Planner:
 
     # ------------------------------------------------------------ the same order again
 
-    def _again(self, tracked: Tracked, at: Situation) -> Resend | Drop | None:
+    def _again(self, tracked: Tracked, at: Situation, owned: bool) -> Resend | Drop | None:
         """Send an order again under its own id when nothing of it is known and it is still needed."""
         if not tracked.unresolved or tracked.sends > tracked.answers:
             return None
@@ -244,8 +255,8 @@ class Planner:
         if needed < at.instrument.min_qty:
             # Only a refusal proves that the venue has nothing; silence never does.
             return Drop(tracked.link, "refused, and not needed any more") if refused else None
-        again = same_order(tracked, needed, at.quote, at.limits, at.instrument)
-        return Resend(request=again, payload={**request_payload(again), "send": tracked.sends + 1})
+        again = same_order(tracked, needed, at.quote, at.limits, at.instrument, may_rest=owned)
+        return Resend(request=again, payload=_resend_payload(again, tracked.sends + 1, at))
 
     def _still_needed(self, request: OrderRequest, at: Situation) -> Decimal:
         intent = self._book.intents.get(request.intent_id)
@@ -260,24 +271,46 @@ class Planner:
         return min(request.qty, gap.qty) if gap is not None and gap.side is request.side else ZERO
 
 
-def same_order(tracked: Tracked, qty: Decimal, quote: Quote, limits: Limits, instrument: Instrument) -> OrderRequest:
+def same_order(
+    tracked: Tracked, qty: Decimal, quote: Quote, limits: Limits, instrument: Instrument, *, may_rest: bool
+) -> OrderRequest:
     """The same attempt to be sent again: its own id and type, for not more than before, at its own price as far as
     that is still within what we may pay (and, if it is to rest, not beyond the touch).
+
+    Unless it `may_rest`, an order that was to rest is sent to fill at once.
     """
     request = tracked.state.request
     if request.price is None:
         return replace(request, qty=min(request.qty, qty))
     selling = request.side is Side.SELL
-    if tracked.resting:
+    if tracked.resting and may_rest:
         touch = quote.touch(not selling)
         price = max(request.price, touch) if selling else min(request.price, touch)
     else:
         worst = price_through_mid(request.side, quote, limits.max_slippage_bps, instrument)
         near = quote.touch(selling)
         price = max(worst, min(request.price, near)) if selling else min(worst, max(request.price, near))
-    return replace(request, price=price, qty=min(request.qty, qty))
+    time_in_force = request.time_in_force if may_rest else TimeInForce.IOC
+    return replace(request, price=price, qty=min(request.qty, qty), time_in_force=time_in_force)
+
+
+def _resend_payload(request: OrderRequest, send: int, at: Situation) -> Mapping[str, Json]:
+    target = at.state.target
+    return {
+        **request_payload(request),
+        "send": send,
+        "target_version": target.version if target else 0,
+        "target_qty": str(target.short_qty if target else ZERO),
+        "position_qty": str(at.signed_qty),
+        "quote_ms": at.quote.ts_ms,
+        "sent_ms": at.now_ms,
+    }
 
 
 def _looked_long_enough(tracked: Tracked, now_ms: int) -> bool:
     silent = tracked.state.status is OrderStatus.UNRESOLVED
     return silent and tracked.looks > 0 and now_ms - tracked.sent_ms >= RESEND_AFTER_MS
+
+
+def _exact(at: Situation) -> bool:
+    return at.state.target is not None and at.state.target.exact

@@ -23,6 +23,8 @@ class Target:
     level: RiskLevel
     reason: str
     causation_id: str
+    exact: bool = False
+    """Nothing is held beside it, neither what trades have sold."""
 
 
 @dataclass(slots=True)
@@ -85,13 +87,15 @@ class RouterState:
         """Hold this short from now on; an older version changes nothing. True when the quantity is another one now."""
         if self.target is not None and message.version < self.target.version:
             return False
-        changed = self.target is None or self.target.short_qty != message.target_short_qty
+        known, wanted = self.target, (message.target_short_qty, message.exact)
+        changed = known is None or (known.short_qty, known.exact) != wanted
         self.target = Target(
             version=message.version,
             short_qty=message.target_short_qty,
             level=message.level,
             reason=message.reason,
             causation_id=message.causation_id,
+            exact=message.exact,
         )
         return changed
 

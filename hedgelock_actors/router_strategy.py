@@ -7,7 +7,7 @@ the worst case, and what rests is cancelled; what is then left of the goal is pa
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -158,6 +158,11 @@ class Conductor:
         if self.work.asked or self.work.news:
             times.append(0)
         return min(times, default=None)
+
+    @property
+    def links(self) -> Collection[str]:
+        """Orders of the strategy at work."""
+        return self.work.links if self.work is not None else ()
 
     def owns(self, link: str) -> bool:
         """This order is of the strategy at work."""

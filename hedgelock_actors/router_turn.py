@@ -108,7 +108,7 @@ class RouterTurn:
 
     async def _next(self, at: Situation) -> bool:
         """Do the next thing that is no strategy's own; True when there may be more to do at once."""
-        again = self._planner.again(at)
+        again = self._planner.again(at, self._conductor.links)
         if isinstance(again, Resend):
             return await self._desk.resend(again.request, again.payload, at.instrument)
         if isinstance(again, Drop):

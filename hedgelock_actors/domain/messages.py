@@ -135,6 +135,8 @@ class SetTarget(Message):
     level: RiskLevel
     reason: str
     causation_id: str
+    exact: bool = False
+    """A person's word: nothing is held beside it, neither what trades have sold."""
 
 
 class RealiseProfit(Message):

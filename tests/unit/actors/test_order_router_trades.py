@@ -61,6 +61,23 @@ async def test_the_target_moves_beside_what_trades_have_added(rig: Rig) -> None:
     assert rig.short == Decimal("2.4")
 
 
+async def test_a_target_that_a_person_holds_is_held_exactly_and_what_trades_have_added_comes_back_with_its_end(
+    rig: Rig,
+) -> None:
+    await rig.give(trade("a", Side.SELL, "0.4", rig.now_ms))
+    await rig.seconds(2)
+    await rig.give(target(2, "0", rig.now_ms).model_copy(update={"exact": True}))
+    await rig.seconds(2)
+    assert rig.short == 0
+    assert rig.venue.sent[-1].reduce_only
+    await rig.give(trade("b", Side.SELL, "0.3", rig.now_ms))
+    await rig.seconds(2)
+    assert (last(rig).error, rig.short) == ("TARGET_OVERRIDDEN", 0)
+    await rig.give(target(3, "1", rig.now_ms))
+    await rig.seconds(2)
+    assert rig.short == Decimal("1.4")
+
+
 async def test_a_purchase_only_takes_back_what_trades_have_added(rig: Rig) -> None:
     await rig.give(trade("none", Side.BUY, "0.3", rig.now_ms))
     await rig.seconds(2)
