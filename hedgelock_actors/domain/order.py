@@ -256,7 +256,7 @@ class OrderState:
         """Fold the outcome of a send.
 
         A refusal that allows the same id again leaves the order pending. A final refusal after an unknown send
-        settles nothing: the first send may still arrive.
+        settles nothing: the first send may still arrive. Whatever is neither an acceptance nor a refusal is unknown.
         """
         match outcome:
             case Accepted(order_id=order_id):
@@ -265,8 +265,7 @@ class OrderState:
                 return self
             case Rejected():
                 return replace(self, refusal=self._first_refusal(outcome))
-            case Unknown():
-                return replace(self, from_outcome=advance(self.from_outcome, _S.UNRESOLVED))
+        return replace(self, from_outcome=advance(self.from_outcome, _S.UNRESOLVED))
 
     def apply_view(self, view: OrderView) -> OrderState:
         """Fold the venue's word. Late and repeated views change nothing; quantities only grow.

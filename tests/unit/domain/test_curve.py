@@ -138,3 +138,7 @@ def test_knots_may_be_pairs_or_named() -> None:
 def test_a_file_of_another_shape_is_refused(raw: object) -> None:
     with pytest.raises(InvalidInput):
         parse_knots(raw)
+
+
+def test_a_curve_knows_what_it_was_built_from() -> None:
+    assert LINE.knots == tuple((float(score), float(share)) for score, share in KNOTS)

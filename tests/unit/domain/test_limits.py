@@ -11,6 +11,7 @@ import pytest
 
 from hedgelock_actors.domain.errors import InvalidInput, InvariantBroken
 from hedgelock_actors.domain.gate_checks import AMEND_CHECKS, CHECKS
+from hedgelock_actors.domain.gate_facts import quote_of
 from hedgelock_actors.domain.limits import (
     Approved,
     GateContext,
@@ -225,6 +226,17 @@ def test_a_market_order_counts_at_the_dearer_of_its_first_price_and_the_mark() -
     held = gate(BUYING, position_qty=SHORT, quote=quote(ask=D(60_400)))
     assert code_of(buy(price=None), held, limits) is C.ORDER_NOTIONAL
     assert code_of(request(price=None), gate(quote=quote(bid=D(59_600))), limits) is None
+
+
+def test_an_order_for_a_symbol_whose_filters_are_not_the_ones_known_is_refused() -> None:
+    found = approve(request(symbol="ETHUSDT"), gate(), LIMITS)
+    assert isinstance(found, Refused)
+    assert (found.code, "BTCUSDT" in found.detail) == (C.SYMBOL_NOT_ALLOWED, True)
+
+
+def test_a_check_of_a_price_never_runs_without_one() -> None:
+    with pytest.raises(InvariantBroken):
+        quote_of(gate(quote=None))
 
 
 # ---------------------------------------------------------------- modes

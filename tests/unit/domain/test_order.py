@@ -12,6 +12,7 @@ from hedgelock_actors.domain.errors import InvalidInput, InvariantBroken
 from hedgelock_actors.domain.order import (
     TRANSITIONS,
     Accepted,
+    AmendRequest,
     OrderState,
     OrderStatus,
     OrderType,
@@ -157,3 +158,12 @@ def test_a_view_of_another_order_is_a_bug() -> None:
         FRESH.apply_view(view(request(attempt=1), S.NEW))
     with pytest.raises(InvariantBroken, match="not a word of the venue"):
         FRESH.apply_view(view(FRESH.request, S.SUBMITTED))
+
+
+@pytest.mark.parametrize("price", ["0", "-1", "NaN", "Infinity"])
+def test_an_amendment_to_no_price_cannot_be_made(price: str) -> None:
+    with pytest.raises(InvalidInput, match=r"amend\.price"):
+        AmendRequest(
+            account="main", symbol="BTCUSDT", side=Side.SELL, order_link_id="hl-1", intent_id="i",
+            price=Decimal(price), number=1,
+        )  # fmt: skip

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
-from hedgelock_actors.domain.errors import InvalidInput
+from hedgelock_actors.domain import plan
+from hedgelock_actors.domain.errors import InvalidInput, InvariantBroken
 from hedgelock_actors.domain.hedge import Rung
 from hedgelock_actors.domain.plan import Joint, JointProblem, joint_choice
 
@@ -64,3 +66,11 @@ def test_nonsense_is_refused(bad: dict[str, object]) -> None:
 def test_negative_costs_are_refused() -> None:
     with pytest.raises(InvalidInput, match="cost_repay"):
         joint_choice(PROBLEM, -1.0, 1.0)
+
+
+@pytest.mark.parametrize(("status", "why"), [(1, "the solver gave up: too many steps"), (2, "must satisfy every rung")])
+def test_a_solver_that_fails_decides_nothing(monkeypatch: pytest.MonkeyPatch, status: int, why: str) -> None:
+    answer = SimpleNamespace(status=status, message="too many steps", x=(0.0, 0.0))
+    monkeypatch.setattr(plan, "linprog", lambda **_: answer)
+    with pytest.raises(InvariantBroken, match=why):
+        joint_choice(PROBLEM, 1.0, 1.0)

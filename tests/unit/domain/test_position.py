@@ -79,3 +79,18 @@ def test_identity_is_symbol_and_id() -> None:
     made: Execution = execution("a")
     assert made.key == ("BTCUSDT", "a")
     assert made.order_key == (NOW, "a", "venue-1")
+
+
+def test_what_is_settled_is_forgotten_and_its_sum_stays() -> None:
+    executions = [execution(f"e{n}", Side.SELL if n % 3 else Side.BUY, "1", str(60_000 + n), fee="0.5", ts_ms=NOW + n)
+                  for n in range(10)]  # fmt: skip
+    whole = PositionFold("BTCUSDT").apply_all(executions)
+    settled = whole.settle(NOW + 6)
+    assert settled.state == whole.state
+    assert [one.exec_id for one in settled.executions] == ["e6", "e7", "e8", "e9"]
+    assert settled.keys == {"e6", "e7", "e8", "e9"}
+    assert settled.settled == PositionFold("BTCUSDT").apply_all(executions[:6]).state
+    assert settled.settled_ms == NOW + 6
+    assert settled.settle(NOW + 6) is settled
+    late = [execution("late", Side.BUY, "2", "59000", ts_ms=NOW + 7), execution("new", ts_ms=NOW + 20)]
+    assert settled.apply_all(late).state == whole.apply_all(late).state
