@@ -266,6 +266,7 @@ class PositionKeeper(Actor):
             level=self._demand.level if self._demand is not None else self._target.level,
             reason=reason,
             causation_id=cause,
+            exact=cause.startswith(CAUSE),
         )
 
     # ------------------------------------------------------------ a person's word

@@ -68,6 +68,7 @@ async def test_the_target_is_exactly_what_the_person_says_and_says_who(desk: Des
     await desk.keeper.receive(word(desk, "3.2"))
     assert (stated(desk).target_short_qty, stated(desk).version) == (Decimal("3.2"), 2)
     assert stated(desk).reason == "held by ada: exchange drill"
+    assert stated(desk).exact
     assert desk.keeper.snapshot()["override"]["override_id"] == "o1"  # type: ignore[index]
     assert [one.version for one in told(desk)] == [1]
 
@@ -107,6 +108,7 @@ async def test_a_lifted_override_ends_at_once(desk: Desk) -> None:
     await desk.keeper.receive(word(desk, None, version=2, who="bob"))
     assert stated(desk).target_short_qty == Decimal("1.5")
     assert "bob" in stated(desk).reason
+    assert not stated(desk).exact
     await desk.seconds(3)
     assert len(told(desk)) == 2
 
