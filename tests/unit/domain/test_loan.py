@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from hedgelock_actors.domain.errors import InvalidInput
@@ -20,6 +21,7 @@ from hedgelock_actors.domain.loan import (
     tiered_value,
     worst,
 )
+from hedgelock_actors.domain.loan_book import LoanBook, Product
 
 SAFE, CAUTION, DANGER, CRITICAL = RiskLevel
 
@@ -148,3 +150,10 @@ def test_levels_that_do_not_rise_are_refused(bad: dict[str, float]) -> None:
 def test_the_worst_of_levels() -> None:
     assert worst([]) is SAFE
     assert worst([CAUTION, CRITICAL, SAFE]) is CRITICAL
+
+
+def test_a_book_of_loans_says_what_it_weighs() -> None:
+    book = LoanBook(Product(asset="BTC"))
+    empty = book.nbytes
+    book.put(np.arange(20_000), ["main"] * 20_000, np.full(20_000, 1.0), np.full(20_000, 9_000.0))
+    assert book.nbytes >= empty + 20_000 * 8 * 3
