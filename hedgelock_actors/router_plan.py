@@ -234,6 +234,7 @@ class Planner:
             misses=self._book.misses(intent),
             limit_price=trade.command.limit_price if trade is not None else None,
             reference_price=trade.command.reference_price if trade is not None else None,
+            must_fill=trade is None,
         )
         return BeginGoal(goal=goal, intent=intent, asked=asked)
 

@@ -1,7 +1,7 @@
 """Fill now: IOC limits that reach a little through the mid, each further than the one before, then the market.
 
-A spread wider than the slippage cap delays a fill and cannot prevent it: the market orders at the end are bounded by
-the limits' price bands and the venue's own protection price alone.
+A spread wider than the slippage cap delays a fill that serves the target and cannot prevent it: the market orders at
+the end are bounded by the limits' price bands and the venue's own protection price alone.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 from decimal import Decimal
 
 from hedgelock_actors.domain.execution_policy import AggressivePolicy
-from hedgelock_actors.domain.gap import price_through_mid
 from hedgelock_actors.domain.money import ZERO
 from hedgelock_actors.domain.order import TimeInForce
 from hedgelock_actors.execution.machine import GiveUp, Verdict
@@ -80,6 +79,4 @@ class Aggressive:
     def _price(self, work: Work) -> Decimal | None:
         if self._misses >= self._policy.limit_attempts:
             return None
-        settings = work.settings
-        reach = min(self._policy.through_bps + self._misses * self._policy.step_bps, settings.limits.max_slippage_bps)
-        return price_through_mid(work.goal.side, work.book.quote, reach, settings.instrument)
+        return work.through_mid(self._policy.through_bps + self._misses * self._policy.step_bps)

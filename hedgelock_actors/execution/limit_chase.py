@@ -1,6 +1,7 @@
 """Go after the price with limit orders for a short while: break even, then inside the spread, then the touch.
 
-What is then left goes to the market, within a cap on its slippage; what that does not fill ends with an error.
+What is then left goes to the market, within a cap on its slippage. What that does not fill either goes beyond the cap
+when it protects, and ends with an error when it does not.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 from decimal import Decimal
 
 from hedgelock_actors.domain.execution_policy import ExecutionPolicy
-from hedgelock_actors.domain.gap import price_through_mid
 from hedgelock_actors.domain.money import round_price
 from hedgelock_actors.domain.order import TimeInForce
 from hedgelock_actors.execution.aggressive import Aggressive
@@ -63,7 +63,7 @@ class LimitChase:
         if work.filled_qty >= self._chase.enough * work.goal.qty:
             return Enough()
         if self._missed >= self._tries or work.now_ms >= until_ms:
-            return TakeOver(Market(self._policy.market))
+            return TakeOver(self._market(work))
         if self._closed_ms is not None and work.now_ms < self._closed_ms + self._back_off_ms:
             work.timer("back_off", self._closed_ms + self._back_off_ms)
             return None
@@ -73,6 +73,13 @@ class LimitChase:
         self._wait(work, self._own, until_ms)
         return None
 
+    def _market(self, work: Work) -> Market:
+        """For protection the cap is not the end: a wide spread delays it and does not prevent it."""
+        if not (work.selling and work.goal.must_fill):
+            return Market(self._policy.market)
+        aggressive = self._policy.aggressive
+        return Market(self._policy.market, last_resort=Aggressive(aggressive, aggressive.limit_attempts))
+
     def _price(self, work: Work) -> Decimal:
         inside_until, break_even = self._chase.inside_tries, self._break_even(work)
         if break_even is not None:
@@ -80,10 +87,7 @@ class LimitChase:
                 return break_even
             inside_until += self._chase.break_even_tries
         price = self._inside(work) if self._missed < inside_until else work.book.quote.touch(work.selling)
-        settings = work.settings
-        furthest = price_through_mid(
-            work.goal.side, work.book.quote, settings.limits.max_slippage_bps, settings.instrument
-        )
+        furthest = work.through_mid(work.settings.limits.max_slippage_bps)
         return furthest if work.worse(price, furthest) else price
 
     def _break_even(self, work: Work) -> Decimal | None:

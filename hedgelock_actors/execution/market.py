@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from hedgelock_actors.domain.execution_policy import MarketPolicy
-from hedgelock_actors.domain.gap import price_through_mid
 from hedgelock_actors.domain.loan import RiskLevel
 from hedgelock_actors.domain.money import dec
 from hedgelock_actors.domain.order import Side, TimeInForce
-from hedgelock_actors.execution.machine import GiveUp, Verdict
+from hedgelock_actors.execution.machine import GiveUp, Tactic, TakeOver, Verdict
 from hedgelock_actors.execution.strategy import Book, Mode
 from hedgelock_actors.execution.work import Own, Work
 
@@ -49,8 +48,10 @@ class Market:
 
     mode = Mode.MARKET
 
-    def __init__(self, policy: MarketPolicy) -> None:
+    def __init__(self, policy: MarketPolicy, last_resort: Tactic | None = None) -> None:
+        """`last_resort` works what cannot be had within the cap; None: it ends with an error."""
         self._policy = policy
+        self._last_resort = last_resort
         self._sent: list[Own] = []
 
     def step(self, work: Work) -> Verdict | None:
@@ -58,7 +59,7 @@ class Market:
         if self._sent and not self._sent[-1].closed:
             return None
         if sum(1 for own in self._sent if own.missed and not own.refused) >= self._policy.attempts:
-            return GiveUp(f"{self._policy.attempts} orders within {self._cap(work)} bps did not fill it")
+            return self._fail(f"{self._policy.attempts} orders within {self._cap(work)} bps did not fill it")
         last = self._sent[-1] if self._sent else None
         if last is not None and last.missed and work.now_ms < last.sent_ms + self._policy.pause_ms:
             work.timer("attempt", last.sent_ms + self._policy.pause_ms)
@@ -69,13 +70,16 @@ class Market:
         critical, cap = work.level is RiskLevel.CRITICAL, self._cap(work)
         expected = estimate(work.goal.side, work.todo, work.book)
         if expected.slippage_bps > cap and not critical:
-            return GiveUp(f"slippage of {expected.slippage_bps:.1f} bps is expected (at most {cap})")
-        price = None if critical else price_through_mid(work.goal.side, work.book.quote, cap, work.settings.instrument)
+            return self._fail(f"slippage of {expected.slippage_bps:.1f} bps is expected (at most {cap})")
+        price = None if critical else work.through_mid(cap)
         own = work.place(work.todo, price, TimeInForce.IOC)
         if own is None:
             return GiveUp(f"no order of {work.todo} is taken by the venue and our limits")
         self._sent.append(own)
         return None
+
+    def _fail(self, error: str) -> Verdict:
+        return GiveUp(error) if self._last_resort is None else TakeOver(self._last_resort)
 
     def _cap(self, work: Work) -> Decimal:
         return min(self._policy.max_slippage_bps, work.settings.limits.max_slippage_bps)

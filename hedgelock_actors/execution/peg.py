@@ -5,7 +5,6 @@ from __future__ import annotations
 from decimal import Decimal
 
 from hedgelock_actors.domain.execution_policy import PegPolicy
-from hedgelock_actors.domain.gap import price_through_mid
 from hedgelock_actors.domain.order import TimeInForce
 from hedgelock_actors.execution.work import Own, Work, worsened
 
@@ -50,8 +49,7 @@ class Peg:
 
     def price(self, work: Work) -> Decimal:
         """Better than the mid by the distance: rounded away from it, so that it never fills at once."""
-        instrument, quote = work.settings.instrument, work.book.quote
-        return work.no_worse(price_through_mid(work.goal.side, quote, -self._policy.better_bps, instrument))
+        return work.no_worse(work.through_mid(-self._policy.better_bps))
 
     def follow(self, work: Work) -> None:
         """Move the order when the mid has moved away from it."""

@@ -51,6 +51,9 @@ class Goal:
     """Never trade at a worse price than this; None: the limits' slippage cap bounds it."""
     reference_price: Decimal | None = None
     """Price of the fill that this one hedges: what breaking even is measured against."""
+    must_fill: bool = True
+    """It serves the target: when nothing within the slippage cap fills, a market order may pay more, bounded by the
+    limits' price bands alone. A trade beside the target never pays more than the cap."""
 
     def __post_init__(self) -> None:
         if not self.qty.is_finite() or self.qty <= ZERO:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from decimal import ROUND_CEILING, Decimal
 
 from hedgelock_actors.domain.execution_policy import ExecutionPolicy, TwapPolicy
-from hedgelock_actors.domain.gap import price_through_mid
 from hedgelock_actors.domain.money import ZERO, dec, round_to_step
 from hedgelock_actors.domain.order import TimeInForce
 from hedgelock_actors.execution.aggressive import Aggressive
@@ -101,13 +100,11 @@ class Twap:
         return max(1, min(wanted, possible))
 
     def _send(self, work: Work, qty: Decimal) -> Own | None:
-        settings, policy = work.settings, self._policy.twap
+        policy = self._policy.twap
         cap = participation_cap(work.book, work.selling, policy)
         if cap is not None:
             qty = min(qty, max(cap, work.least_qty))
-        reach = min(policy.through_bps, settings.limits.max_slippage_bps)
-        price = price_through_mid(work.goal.side, work.book.quote, reach, settings.instrument)
-        return work.place(qty, price, TimeInForce.IOC) if qty > ZERO else None
+        return work.place(qty, work.through_mid(policy.through_bps), TimeInForce.IOC) if qty > ZERO else None
 
     def _turn(self) -> TakeOver:
         return TakeOver(Aggressive(self._policy.aggressive))

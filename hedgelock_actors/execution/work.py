@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from hedgelock_actors.domain.errors import InvariantBroken
-from hedgelock_actors.domain.gap import order_qty
+from hedgelock_actors.domain.gap import order_qty, price_through_mid
 from hedgelock_actors.domain.loan import RiskLevel
 from hedgelock_actors.domain.money import ZERO, round_price, round_to_step
 from hedgelock_actors.domain.order import (
@@ -241,7 +241,7 @@ class Work:
     def place(self, qty: Decimal, price: Decimal | None, time_in_force: TimeInForce) -> Own | None:
         """Ask for an order of `qty`, or as much as is left of the goal and one order may carry; None: too little.
 
-        A `price` of None is a market order. No price is worse than the goal allows.
+        A `price` of None is a market order, or a limit at the worst price that the goal allows, where it names one.
         """
         price = self._no_worse(price)
         carried = self._carried(min(qty, self.todo), price)
@@ -302,6 +302,11 @@ class Work:
         bound = self.goal.limit_price
         return price if bound is None or not self.worse(price, bound) else self.on_grid(bound)
 
+    def through_mid(self, reach_bps: Decimal) -> Decimal:
+        """A price that reaches so far through the mid, and no further than the slippage cap; < 0: better than it."""
+        reach_bps = min(reach_bps, self.settings.limits.max_slippage_bps)
+        return price_through_mid(self.goal.side, self.book.quote, reach_bps, self.settings.instrument)
+
     def on_grid(self, price: Decimal) -> Decimal:
         """A price that the venue takes, never a worse one."""
         return round_price(price, self.settings.instrument.tick_size, "up" if self.selling else "down")
@@ -309,8 +314,9 @@ class Work:
     def _no_worse(self, price: Decimal | None) -> Decimal | None:
         if price is not None:
             return self.no_worse(price)
-        bound = self.goal.limit_price
-        return None if bound is None else self.on_grid(bound)
+        if self.goal.limit_price is not None:
+            return self.on_grid(self.goal.limit_price)
+        return None if self.goal.must_fill else self.through_mid(self.settings.limits.max_slippage_bps)
 
     def _carried(self, qty: Decimal, price: Decimal | None) -> Decimal:
         instrument, quote = self.settings.instrument, self.book.quote

@@ -62,12 +62,12 @@ ORDERS_MAX = 80
 """More orders than any strategy may send that does not get on: slices, tries, attempts and replacements together."""
 stories = st.lists(st.tuples(st.sampled_from(WORDS), st.integers(0, 7), st.integers(0, 9_000)), min_size=1, max_size=60)
 goals = st.builds(
-    lambda side, milli, level, limit: Goal(
+    lambda side, milli, level, limit, must_fill: Goal(
         account="main", symbol="BTCUSDT", intent_id="intent-1", side=side, qty=D(milli) / 1000, level=level,
-        decided_mid=D(60_000), limit_price=limit, reference_price=limit,
+        decided_mid=D(60_000), limit_price=limit, reference_price=limit, must_fill=must_fill,
     ),
     st.sampled_from(Side), st.integers(1, 4_000), st.sampled_from(RiskLevel),
-    st.sampled_from([None, D("59990.05"), D("60010.05")]),
+    st.sampled_from([None, D("59990.05"), D("60010.05")]), st.booleans(),
 )  # fmt: skip
 
 
@@ -160,6 +160,7 @@ class World:
             assert self.within_limit(request.price)
         else:
             assert self.goal.limit_price is None
+            assert self.goal.must_fill
         self.orders[request.order_link_id] = Truth(request, OrderState(request=request), request.price or ZERO)
         assert sum(one.worst for one in self.orders.values()) <= self.goal.qty, "never more than its goal"
 

@@ -177,6 +177,11 @@ def test_the_goals_own_price_bounds_every_order() -> None:
     assert Driver(Mode.AGGRESSIVE, replace(SELL, limit_price=D(50_000))).last.price == D("59940.0")
 
 
+def test_a_trade_beside_the_target_never_pays_more_than_the_cap() -> None:
+    run = Driver(Mode.AGGRESSIVE, replace(SELL, must_fill=False, misses=9))
+    assert (run.last.order_type, run.last.price) == (OrderType.LIMIT, D("59700.0"))
+
+
 def test_a_market_order_keeps_to_the_venues_own_maximum_for_it() -> None:
     settings = replace(SETTINGS, instrument=replace(BTC, max_market_qty=D(1)))
     assert Driver(Mode.AGGRESSIVE, replace(SELL, misses=9), settings=settings).last.qty == D(1)

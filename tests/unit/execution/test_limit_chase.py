@@ -87,19 +87,37 @@ def test_a_try_ends_by_a_cancel_and_the_next_waits_for_its_last_word_and_the_bac
 
 
 def test_after_all_tries_the_market_within_the_cap_and_then_an_error() -> None:
-    run = Driver(Mode.LIMIT_CHASE, DANGER, ExecutionPolicy(limit_chase=ChasePolicy(window_ms=60_000)))
+    trade = replace(DANGER, must_fill=False)
+    run = Driver(Mode.LIMIT_CHASE, trade, ExecutionPolicy(limit_chase=ChasePolicy(window_ms=60_000)))
     for _ in range(8):
         run.wait(7_500)
         run.end()
         run.wait(75)
     assert kinds(run.sent) == ["GTC"] * 8 + ["IOC"]
-    assert run.last.price == D("59700.0")
+    assert (run.last.price, run.strategy.mode) == (D("59700.0"), Mode.MARKET)
     for _ in range(3):
         run.miss()
         run.wait(250)
     assert len(run.sent) == 11
     assert (run.result.mode, run.result.left_qty) == (Mode.MARKET, D(2))
     assert "3 orders within 50 bps did not fill it" in run.result.error
+
+
+def test_what_protects_pays_more_than_the_cap_rather_than_go_without() -> None:
+    run = Driver(Mode.LIMIT_CHASE, DANGER, seen=book(depth=100_000.0))
+    run.wait(6_000)
+    run.end()
+    assert kinds(run.sent) == ["GTC", "Market"], "within the cap it is not to be had"
+    run.miss("1.5")
+    run.tick(after_ms=300)
+    assert (run.last.order_type, run.last.qty) == (OrderType.MARKET, D("0.5"))
+    run.miss()
+    run.tick(after_ms=300)
+    assert "2 orders did not fill it" in run.result.error
+    shrinking = Driver(Mode.LIMIT_CHASE, BUY, seen=book(depth=100_000.0))
+    shrinking.wait(3_000)
+    shrinking.end()
+    assert "bps is expected" in shrinking.result.error
 
 
 def test_its_window_ends_it_even_with_tries_left() -> None:
