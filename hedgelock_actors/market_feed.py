@@ -43,6 +43,8 @@ class Feed:
     heard_ms: int = 0
     stale_told_ms: int | None = None
     depth_ms: int = 0
+    publishing: asyncio.Task[None] | None = None
+    """The depth on its way to the cache."""
 
 
 class MarketFeed(Actor):
@@ -87,6 +89,10 @@ class MarketFeed(Actor):
         self.mark_stopped()
         self._cancel()
         await self._market.stop()
+        publishing = [feed.publishing for feed in self._feeds.values() if feed.publishing is not None]
+        for task in publishing:
+            task.cancel()
+        await asyncio.gather(*publishing, return_exceptions=True)
 
     async def receive(self, message: AnyMessage) -> None:
         """Nobody tells the feed anything."""
@@ -138,8 +144,8 @@ class MarketFeed(Actor):
         feed.sent, feed.stale_told_ms = tick, None
         self.counters["ticks"] += 1
         self.mark_ready()
-        await self._publish_depth(feed, tick)
         await self._tell_all(self._subscribers, tick)
+        await self._offer_depth(feed, tick)
 
     def _waits_for_other_half(self, feed: Feed, book: BookView, ticker: TickerView, quote: Quote) -> bool:
         """Book and ticker arrive apart: a pair of two different moments is not decided on while the other may come."""
@@ -183,10 +189,16 @@ class MarketFeed(Actor):
         key = f"tick:{message.symbol}"
         await asyncio.gather(*(self.tell(to, message, conflate=key) for to in receivers))
 
-    async def _publish_depth(self, feed: Feed, tick: Tick) -> None:
-        if tick.ts_ms - feed.depth_ms < DEPTH_EVERY_MS:
+    async def _offer_depth(self, feed: Feed, tick: Tick) -> None:
+        """Beside the prices, so that a cache that does not answer never holds them up; in lock-step, in its turn."""
+        if tick.ts_ms - feed.depth_ms < DEPTH_EVERY_MS or (feed.publishing is not None and not feed.publishing.done()):
             return
         feed.depth_ms = tick.ts_ms
+        feed.publishing = asyncio.create_task(self._publish_depth(feed, tick), name=f"depth-{feed.symbol}")
+        if self.clock.paced:
+            await feed.publishing
+
+    async def _publish_depth(self, feed: Feed, tick: Tick) -> None:
         value: dict[str, object] = {
             "asset": feed.asset,
             "depth_usd": min(tick.bid_depth_usdt, tick.ask_depth_usdt),

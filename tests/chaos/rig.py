@@ -33,7 +33,7 @@ from tests.integration.exchange_process import Running
 
 SYMBOL, ACCOUNT = "BTCUSDT", "main"
 ROUTER, KEEPER, FEED = f"order-router-{ACCOUNT}", f"position-keeper-{ACCOUNT}", "market-feed"
-QUICK = Patience(answer_s=2.0, silence_s=3.0, look_s=0.1, first_s=3.0, backoff_min_s=0.05, backoff_max_s=0.3)
+QUICK = Patience(answer_s=2.0, silence_s=20.0, look_s=0.1, first_s=3.0, backoff_min_s=0.05, backoff_max_s=0.3)
 RULES = OrderRules(answer_ms=1_000)
 CONVERGE_S = 30.0
 
