@@ -12,9 +12,10 @@ from starlette.responses import Response
 
 from hedgelock_actors.runtime.composition import service_parts
 from hedgelock_actors.runtime.operator import Operator
+from hedgelock_actors.runtime.people import read_tokens
 from hedgelock_actors.runtime.wiring import read_config
-from serve_apps.control_service import ControlService, read_people
-from serve_apps.security import respond
+from serve_apps.control_service import ControlService
+from serve_apps.security import People, respond
 
 
 class Control:
@@ -26,7 +27,7 @@ class Control:
         config = read_config(state)
         self._hosts = config.http.allowed_hosts
         parts = await service_parts(state, "control")
-        people = read_people(state, config)
+        people = People(read_tokens(state, config))
         self._service = ControlService(Operator(config), parts.journal, people, config, parts.clock.now_ms)
 
     async def __call__(self, request: Request) -> Response:

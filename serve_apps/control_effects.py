@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from hedgelock_actors.domain.messages import AnyMessage, ForeignActivityAcknowledged, HedgeTrade
-from hedgelock_actors.domain.trading_state import TradingState
+from hedgelock_actors.domain.trading_state import TradingMode, TradingState
 from hedgelock_actors.ports.journal import Record
 from hedgelock_actors.runtime.control_feed import messages_in
 from hedgelock_actors.runtime.control_log import ACKNOWLEDGED, APPROVAL, LIMITS_APPROVED, OVERRIDE, TRADE, ControlBook
@@ -50,7 +50,7 @@ class Effects:
             case kind if kind == TRADING_STATE:
                 return await self.set_mode(state_of(record.entry.payload), recorded=True)
             case kind if kind in (OVERRIDE, ACKNOWLEDGED, LIMITS_APPROVED):
-                return await self._tell(record)
+                return await self._tell(record, book)
             case kind if kind == TRADE:
                 return await self._trade(record)
             case kind if kind == APPROVAL:
@@ -97,10 +97,13 @@ class Effects:
 
     # ------------------------------------------------------------ what actors are told
 
-    async def _tell(self, record: Record) -> Reply:
+    async def _tell(self, record: Record, book: ControlBook) -> Reply:
         messages = messages_in(record)
         errors = await asyncio.gather(*(self._deliver(message) for message in messages))
-        return self._taken(record, {receiver(one): error for one, error in zip(messages, errors, strict=True)}, {})
+        told = {receiver(one): error for one, error in zip(messages, errors, strict=True)}
+        halted = record.entry.kind == OVERRIDE and book.state.mode is TradingMode.HALTED
+        note = f"trading is halted ({book.state.reason}): no order is sent until it is resumed" if halted else ""
+        return self._taken(record, told, {}, note=note)
 
     async def _trade(self, record: Record) -> Reply:
         [trade] = messages_in(record)
@@ -129,7 +132,13 @@ class Effects:
     # ------------------------------------------------------------ answers
 
     def _taken(
-        self, record: Record, errors: Mapping[str, str], detail: Mapping[str, object], *, done: bool = True
+        self,
+        record: Record,
+        errors: Mapping[str, str],
+        detail: Mapping[str, object],
+        *,
+        done: bool = True,
+        note: str = "",
     ) -> Reply:
         payload = record.entry.payload
         request = payload["request"] if isinstance(payload["request"], Mapping) else {}
@@ -142,6 +151,7 @@ class Effects:
             taken=not any(errors.values()),
             taken_by=[name for name, error in errors.items() if not error],
             not_taken_by=[f"{name}: {error}" for name, error in errors.items() if error],
+            note=note,
             detail=shown,
             ts_ms=self._now_ms(),
         )

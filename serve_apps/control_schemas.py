@@ -141,6 +141,8 @@ class TakenResponse(msgspec.Struct, frozen=True, kw_only=True):
     taken: bool
     taken_by: Sequence[str]
     not_taken_by: Sequence[str]
+    note: str
+    """What else keeps it from having its effect now; "" for nothing."""
     detail: Mapping[str, Any]
     ts_ms: int
 

@@ -6,20 +6,18 @@ import asyncio
 import re
 import secrets
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from hedgelock_actors.ports.journal import Journal, JournalUnavailable, Record
 from hedgelock_actors.runtime.config import Config
 from hedgelock_actors.runtime.control_log import Asked, ControlBook, ControlLog
 from hedgelock_actors.runtime.names import Kind
-from hedgelock_actors.runtime.wiring import CONTROL_TOKEN_FILE
 from serve_apps import listing
 from serve_apps.control_effects import Actors, Effects
 from serve_apps.control_halt import Halt
 from serve_apps.control_policy import ControlPolicy
 from serve_apps.control_schemas import BODIES, PATHS, Action, ApproveBody, ReasonBody, canonical, read_body
 from serve_apps.schemas import HttpError, Reply, reply
-from serve_apps.security import Call, People, read_token
+from serve_apps.security import Call, People
 
 _KEY = re.compile(r"^[A-Za-z0-9_.:-]{1,64}$")
 _APPROVE = re.compile(r"^/approvals/([0-9a-f]{1,64})/approve$")
@@ -155,9 +153,3 @@ def _key(call: Call) -> str:
     if key and not _KEY.match(key):
         raise HttpError(422, "invalid_input", "1 to 64 of A-Z a-z 0-9 _ . : -", "Idempotency-Key")
     return key or f"once:{secrets.token_hex(8)}"
-
-
-def read_people(state: Path, config: Config) -> People:
-    """The people of the configuration with their tokens. Raises PermissionError, OSError, ValueError."""
-    files = {person.name: person.token_file or state / CONTROL_TOKEN_FILE for person in config.control.people}
-    return People({name: read_token(file) for name, file in files.items()})

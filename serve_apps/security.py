@@ -6,16 +6,15 @@ import hmac
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from hedgelock_actors.runtime.people import TOKEN_MIN
 from serve_apps.schemas import HttpError, Reply, reply
 
 LOG = logging.getLogger(__name__)
 BODY_MAX = 64 * 1024
-TOKEN_MIN = 16
 _UNAUTHORIZED = "give your token as `Authorization: Bearer …`; the operator's is in the state directory's control.token"
 
 
@@ -77,13 +76,6 @@ class People:
         if not found:
             raise HttpError(401, "unauthorized", _UNAUTHORIZED)
         return found[0]
-
-
-def read_token(path: Path) -> str:
-    """The token of a file that only its owner may read. Raises PermissionError otherwise."""
-    if path.stat().st_mode & 0o077:
-        raise PermissionError(f"{path} may be read by others; chmod 600 it")
-    return path.read_text(encoding="utf-8").strip()
 
 
 def _check_host(host: str, allowed: Collection[str]) -> None:

@@ -43,7 +43,7 @@ def taken(answer: Answer) -> RenderableType:
         # An acknowledgement is of what has been seen: one that is late could be taken for one of what came since.
         later = "repeat it" if answer["action"] == "acknowledge" else "it is read from the record"
         text.append(f"not taken in yet: {'; '.join(answer['not_taken_by'])}; {later}", style="red")
-    return text
+    return text.append(f"\n{answer['note']}", style="bold yellow") if answer.get("note") else text
 
 
 def waiting(answer: Answer) -> RenderableType:

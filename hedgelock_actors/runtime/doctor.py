@@ -22,6 +22,7 @@ from hedgelock_actors.runtime.cluster import taken
 from hedgelock_actors.runtime.config import Config, load
 from hedgelock_actors.runtime.curve_file import CurveFile
 from hedgelock_actors.runtime.launch import read_keys
+from hedgelock_actors.runtime.people import check_people
 from hedgelock_actors.runtime.rules import policy_of
 from hedgelock_actors.runtime.runfile import read_run
 
@@ -65,6 +66,7 @@ async def examine(file: Path | None, state_dir: Path | None) -> Mapping[str, obj
         _memory(),
         _ports(config, running),
         *_keys(config),
+        _people(config),
         await _postgres(config),
         await _redis(config),
         await _venue(config),
@@ -117,6 +119,16 @@ def _keys(config: Config) -> list[Check]:
         except InvalidInput as error:
             checks.append(Check(f"API key of {account.name}", False, error.field, error.remedy))
     return checks
+
+
+def _people(config: Config) -> Check:
+    names = ", ".join(person.name for person in config.control.people)
+    try:
+        check_people(config)
+    except InvalidInput as error:
+        return Check("people", False, error.field, error.remedy)
+    two = f"; two for {', '.join(config.control.two_person)}" if config.control.two_person else ""
+    return Check("people", True, f"{names}{two}")
 
 
 async def _postgres(config: Config) -> Check:

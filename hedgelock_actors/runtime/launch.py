@@ -24,6 +24,7 @@ from hedgelock_actors.runtime.handles import Cluster, Unreachable
 from hedgelock_actors.runtime.limits_record import LimitsRaised, put_limits_on_record
 from hedgelock_actors.runtime.names import SUPERVISOR
 from hedgelock_actors.runtime.operator import Operator
+from hedgelock_actors.runtime.people import check_people
 from hedgelock_actors.runtime.processes import Exchange
 from hedgelock_actors.runtime.rules import policy_of
 from hedgelock_actors.runtime.runfile import RunInfo, UpLock, remove_run, write_run
@@ -80,6 +81,7 @@ class Up:
             StartFailed: something did not come up. Call `stop` in any case.
         """
         policy_of(self.config)  # a rule that makes no sense is told before anything starts
+        check_people(self.config)
         self._take_lock()
         ports = cluster.choose_ports(self.config)
         (self.state / RECOVERIES_FILE).unlink(missing_ok=True)

@@ -12,10 +12,11 @@ import pytest
 from hedgelock_actors.adapters.memory.journal import MemoryJournal
 from hedgelock_actors.domain.trading_state import TradingMode, TradingState
 from hedgelock_actors.ports.journal import Entry, JournalUnavailable, Record
-from hedgelock_actors.runtime.config import Config
+from hedgelock_actors.runtime.config import Config, ConfigError
+from hedgelock_actors.runtime.people import check_people, read_token, read_tokens
 from hedgelock_actors.runtime.trading import recorded_state
-from serve_apps.control_service import ControlService, read_people
-from serve_apps.security import People, read_token
+from serve_apps.control_service import ControlService
+from serve_apps.security import People
 from tests.unit.serve.control_rig import NOW_MS, ROUTERS, TOKENS, Rig, auth
 
 ANY = {"reason": "drill"}
@@ -297,9 +298,35 @@ def test_everybody_has_a_token_of_their_own(tmp_path: Path) -> None:
     people = [{"name": "operator"}, {"name": "bob", "token_file": str(tmp_path / "bob.token")}]
     config = Config.model_validate({"control": {"people": people}})
     with pytest.raises(ValueError, match="same token"):
-        read_people(tmp_path, config)
+        People(read_tokens(tmp_path, config))
     with pytest.raises(ValueError, match="fewer than"):
         People({"ada": "short"})
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "says"),
+    [
+        (None, 0o600, "cannot be read"),
+        ("short", 0o600, "fewer than"),
+        ("t" * 64, 0o644, "may be read by others"),
+        ("t" * 64, 0o600, ""),
+    ],
+)
+def test_a_token_that_is_no_good_is_told_before_anything_starts(
+    tmp_path: Path, content: str | None, mode: int, says: str
+) -> None:
+    file = tmp_path / "bob.token"
+    if content is not None:
+        file.write_text(content, encoding="utf-8")
+        file.chmod(mode)
+    people = [{"name": "operator"}, {"name": "bob", "token_file": str(file)}]
+    config = Config.model_validate({"control": {"people": people, "two_person": ["resume"]}})
+    if not says:
+        check_people(config)
+        return
+    with pytest.raises(ConfigError, match=says) as found:
+        check_people(config)
+    assert found.value.field == "control.people[bob].token_file"
 
 
 @pytest.mark.parametrize(
@@ -322,7 +349,8 @@ async def test_the_service_of_the_default_configuration_knows_its_one_operator(t
     token.write_text("z" * 64, encoding="utf-8")
     token.chmod(0o600)
     rig, config = Rig(), Config()
-    rig.service = ControlService(rig.cluster, rig.journal, read_people(tmp_path, config), config, lambda: NOW_MS)
+    people = People(read_tokens(tmp_path, config))
+    rig.service = ControlService(rig.cluster, rig.journal, people, config, lambda: NOW_MS)
     async with rig.http() as http:
         answer = await http.post("/halt", headers={"authorization": "Bearer " + "z" * 64})
     assert answer.status_code == 200

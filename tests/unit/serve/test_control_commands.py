@@ -111,6 +111,13 @@ async def test_a_command_whose_actor_is_away_is_on_record_and_says_so(rig: Rig) 
     assert answer.json()["not_taken_by"] == ["position-keeper-a: no answer"]
 
 
+async def test_an_override_while_halted_says_that_no_order_is_sent(rig: Rig) -> None:
+    await rig.post("/halt", {"reason": "drill"})
+    answer = await rig.post("/flatten", {"reason": "drill"})
+    assert (answer.status_code, answer.json()["taken"]) == (200, True)
+    assert "halted (drill)" in answer.json()["note"]
+
+
 async def test_nothing_is_traded_while_halted(rig: Rig) -> None:
     await rig.post("/halt", {"reason": "drill"})
     answer = await rig.post("/trades", COMMANDS["/trades"])

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
 
 import pytest
 
 from hedgelock_actors.adapters.memory.journal import MemoryJournal
 from hedgelock_actors.domain.messages import AnyMessage
 from hedgelock_actors.domain.trading_state import TradingState
+from hedgelock_actors.ports.journal import Entry, Record
 from hedgelock_actors.runtime.control_feed import ControlFeed
 from hedgelock_actors.runtime.names import declare
 from serve_apps import control_effects
 from serve_apps.control_service import ControlService
 from serve_apps.security import Call, People
-from tests.crash.fuse import Died, Fuse, fused
 from tests.unit.serve.control_rig import TOKENS, Cluster, Rig, auth
 
 ACTION = {"reason": "drill"}
@@ -28,6 +29,60 @@ COMMANDS: Mapping[str, Mapping[str, object]] = {
     "/trades": {**ACTION, "account": "a", "side": "sell", "qty": "1"},
 }
 POINTS_MAX = 40
+R = TypeVar("R")
+
+
+class Died(BaseException):
+    """The process is gone; no code of it runs any more."""
+
+
+class Fuse:
+    """Counts the points before and after each call; at one of them the process dies, and stays dead."""
+
+    def __init__(self, at: int = -1) -> None:
+        self.at, self.points, self.dead = at, 0, False
+
+    def point(self) -> None:
+        self.dead = self.dead or self.points == self.at
+        if self.dead:
+            raise Died
+        self.points += 1
+
+    async def around(self, call: Callable[[], Awaitable[R]]) -> R:
+        self.point()
+        result = await call()
+        self.point()
+        return result
+
+
+class FusedJournal:
+    """The journal behind a fuse."""
+
+    def __init__(self, journal: MemoryJournal, fuse: Fuse) -> None:
+        self._journal, self._fuse = journal, fuse
+
+    async def open(self, stream: str) -> int:
+        return await self._fuse.around(lambda: self._journal.open(stream))
+
+    async def append(self, stream: str, epoch: int, entries: Sequence[Entry]) -> Sequence[Record]:
+        return await self._fuse.around(lambda: self._journal.append(stream, epoch, entries))
+
+    async def read(
+        self, stream: str, *, kinds: Sequence[str] | None = None, account: str | None = None, after_n: int = 0
+    ) -> AsyncIterator[Record]:
+        self._fuse.point()
+        async for record in self._journal.read(stream, kinds=kinds, account=account, after_n=after_n):
+            yield record
+        self._fuse.point()
+
+    async def streams(self) -> Sequence[str]:
+        return await self._journal.streams()
+
+    async def verify(self, stream: str) -> int:
+        return await self._journal.verify(stream)
+
+    async def close(self) -> None:
+        await self._journal.close()
 
 
 class FusedCluster(Cluster):
@@ -38,10 +93,10 @@ class FusedCluster(Cluster):
         self.fuse = Fuse()
 
     async def apply(self, state: TradingState) -> dict[str, TradingState | None]:
-        return await self.fuse.around("apply", lambda: super(FusedCluster, self).apply(state))
+        return await self.fuse.around(lambda: super(FusedCluster, self).apply(state))
 
     async def deliver(self, to: str, message: AnyMessage, wait_s: float) -> str:
-        return await self.fuse.around("deliver", lambda: super(FusedCluster, self).deliver(to, message, wait_s))
+        return await self.fuse.around(lambda: super(FusedCluster, self).deliver(to, message, wait_s))
 
 
 class World:
@@ -55,7 +110,7 @@ class World:
 
     def service(self, at: int) -> ControlService:
         self.cluster.fuse = Fuse(at)
-        journal = fused(self.journal, self.cluster.fuse, "journal")
+        journal = FusedJournal(self.journal, self.cluster.fuse)
         return ControlService(self.cluster, journal, People(TOKENS), self.rig.config, lambda: self.rig.now_ms)
 
     async def ask(self, at: int, path: str, body: object, who: str, key: str) -> dict[str, object] | None:
