@@ -1,54 +1,109 @@
-"""The planner with its attempts: whatever happens in whatever order, it never asks for more than its goal."""
+"""The planner with the strategies it begins: whatever happens, never more than the target is asked for."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hedgelock_actors.codec import Payload
-from hedgelock_actors.domain.execution_policy import AggressivePolicy, ExecutionPolicy
+from hedgelock_actors.codec import Payload, request_payload
+from hedgelock_actors.domain.execution_policy import ExecutionPolicy
 from hedgelock_actors.domain.limits import Limits
 from hedgelock_actors.domain.loan import RiskLevel
-from hedgelock_actors.domain.order import Accepted, OrderStatus, OrderType, Rejected, Unknown
+from hedgelock_actors.domain.order import Accepted, OrderRequest, OrderStatus, OrderType, Rejected, TimeInForce, Unknown
+from hedgelock_actors.execution.build import build
+from hedgelock_actors.execution.selection import choose
+from hedgelock_actors.execution.strategy import (
+    Begin,
+    Book,
+    BookSeen,
+    Cancel,
+    Done,
+    Event,
+    Feedback,
+    OrderSeen,
+    Place,
+    SetTimer,
+    Settings,
+    Strategy,
+    TimerFired,
+)
 from hedgelock_actors.ports.journal import Entry, Record
 from hedgelock_actors.router_book import RouterBook, Tracked
-from hedgelock_actors.router_plan import Planner, Send, Situation, Target
+from hedgelock_actors.router_plan import BeginGoal, Planner, Resend, Situation
+from hedgelock_actors.router_state import RouterState, Target
+from hedgelock_actors.router_trades import TradeBook
 from tests.unit.domain.make import BTC, execution, quote, view
 
 D = Decimal
-POLICY = ExecutionPolicy(aggressive=AggressivePolicy(limit_attempts=2, market_attempts=1))
 LIMITS = Limits(max_order_qty=D(1))
-WORDS = ("ack", "unknown", "reject", "part", "fill", "cancel")
+SETTINGS = Settings(instrument=BTC, limits=LIMITS, policy=ExecutionPolicy())
+WORDS = ("ack", "unknown", "reject", "later", "part", "fill", "cancel")
 stories = st.lists(
     st.tuples(st.sampled_from(("look", *WORDS)), st.integers(0, 3), st.integers(0, 15_000)), min_size=1, max_size=60
 )
 
 
 class Desk:
-    """The book, the planner, and a journal of what the book was told."""
+    """The book, the planner with its strategy, and a journal of what the book was told."""
 
-    def __init__(self, short_qty: Decimal) -> None:
+    def __init__(self, short_qty: Decimal, level: RiskLevel) -> None:
         self.book, self.now_ms, self.position = RouterBook("main", "BTCUSDT"), 0, D(0)
-        self.target = Target(version=1, short_qty=short_qty, level=RiskLevel.SAFE, reason="", causation_id="")
+        target = Target(version=1, short_qty=short_qty, level=level, reason="", causation_id="")
+        self.state = RouterState("main", "BTCUSDT", instrument=BTC, target=target)
+        self.short_qty = short_qty
+        self.planner = Planner(self.book, TradeBook())
+        self.strategy: Strategy | None = None
+        self.timers: dict[str, int] = {}
         self.records: list[Record] = []
-        self.sent: list[Send] = []
+        self.sent: list[OrderRequest] = []
+        self.again: list[OrderRequest] = []
+
+    @property
+    def market(self) -> Book:
+        return Book(quote=quote(ts_ms=self.now_ms), bid_depth_usdt=5e6, ask_depth_usdt=5e6)
 
     def look(self) -> None:
+        self.state.market = self.market
         at = Situation(
-            now_ms=self.now_ms, target=self.target, quote=quote(ts_ms=self.now_ms), signed_qty=self.position,
-            instrument=BTC, limits=LIMITS, execution=POLICY,
+            now_ms=self.now_ms, state=self.state, market=self.market, instrument=BTC, signed_qty=self.position,
+            limits=LIMITS,
         )  # fmt: skip
-        plan = Planner(self.book).next(at)
-        if not isinstance(plan, Send):
+        again = self.planner.again(at)
+        if isinstance(again, Resend):
+            self.note("resend", again.payload)
+            self.again.append(again.request)
+        if self.strategy is None:
+            plan = self.planner.next_goal(at)
+            if isinstance(plan, BeginGoal):
+                choice = choose(plan.goal, self.market, Feedback(), SETTINGS, plan.asked)
+                self.strategy, self.timers, self.intent = build(choice, plan.goal, SETTINGS), {}, plan.intent
+                self.tell(Begin(self.now_ms, self.market, Feedback()))
             return
-        if not plan.resend:
-            assert not any(one.state.request.intent_id == plan.request.intent_id for one in self.book.unsettled()), (
-                "one order of an intent at a time"
-            )
-        self.note("resend" if plan.resend else "intent", plan.payload)
-        self.sent.append(plan)
+        self.tell(BookSeen(self.now_ms, self.market))
+        for name in [name for name, due_ms in self.timers.items() if due_ms <= self.now_ms]:
+            del self.timers[name]
+            self.tell(TimerFired(self.now_ms, name))
+
+    def tell(self, event: Event) -> None:
+        for action in () if self.strategy is None else self.strategy.on(event):
+            match action:
+                case Place(request=request):
+                    payload = {
+                        **request_payload(request), "intent_qty": str(self.intent.qty), "realise_id": "",
+                        "trade_id": "", "gap": self.intent.gap, "decided_mid": "60000", "target_version": 1,
+                    }  # fmt: skip
+                    self.note("intent", payload)
+                    self.sent.append(request)
+                case SetTimer(name=name, at_ms=at_ms):
+                    self.timers[name] = at_ms
+                case Done():
+                    self.note("strategy_done", {"intent_id": self.intent.intent_id, "ended": True})
+                    self.strategy = None
+                case Cancel():
+                    pass
 
     def note(self, kind: str, payload: Payload) -> None:
         n = len(self.records) + 1
@@ -59,31 +114,37 @@ class Desk:
     def hear(self, tracked: Tracked, what: str) -> None:
         state, link = tracked.state, tracked.link
         filled, left = state.cum_qty, state.request.qty - state.cum_qty
+        first = state.from_view is None and tracked.sends == 1 and tracked.answers == 0
         match what:
             case "ack":
                 self.book.answered(link, Accepted("v"))
             case "unknown":
                 self.book.answered(link, Unknown("timeout"))
-            case "reject" if state.from_view is None and tracked.sends == 1 and tracked.answers == 0:
+                tracked.looks += 1
+            case "reject" if first:
                 self.book.answered(link, Rejected("1", "no"))
+            case "later" if first:
+                self.book.answered(link, Rejected("PACE", "later", retry=True))
             case "part" if not state.terminal and left > BTC.qty_step:
                 self.fill(tracked, BTC.qty_step, OrderStatus.PARTIALLY_FILLED)
             case "fill" if not state.terminal:
                 self.fill(tracked, left, OrderStatus.FILLED)
             case "cancel" if not state.terminal:
                 self.book.heard(view(state.request, OrderStatus.CANCELLED, str(filled)))
+        self.tell(OrderSeen(self.now_ms, tracked.state))
 
     def fill(self, tracked: Tracked, qty: Decimal, status: OrderStatus) -> None:
         request = tracked.state.request
         done = execution(f"x{len(self.records)}-{tracked.state.cum_qty}-{tracked.link}", request.side, str(qty))
         self.book.heard(view(request, status, str(tracked.state.cum_qty + qty)))
-        tracked.state = tracked.state.apply_execution(done.exec_id, qty)
+        self.book.executed(replace(done, order_link_id=tracked.link))
         self.position += request.side.sign * qty
 
 
-@given(st.integers(1, 4_000), stories)
-def test_it_never_asks_for_more_than_its_goal(milli: int, story: list[tuple[str, int, int]]) -> None:
-    desk = Desk(D(milli) / 1000)
+@given(st.integers(1, 4_000), st.sampled_from(RiskLevel), stories)
+@settings(max_examples=200)
+def test_it_never_asks_for_more_than_its_goal(milli: int, level: RiskLevel, story: list[tuple[str, int, int]]) -> None:
+    desk = Desk(D(milli) / 1000, level)
     for what, which, later in story:
         desk.now_ms += later
         live = desk.book.unsettled()
@@ -91,15 +152,13 @@ def test_it_never_asks_for_more_than_its_goal(milli: int, story: list[tuple[str,
             desk.hear(live[which % len(live)], what)
         desk.look()
         worst = -desk.position + desk.book.working().sell_qty
-        assert worst <= desk.target.short_qty
+        assert worst <= desk.short_qty
         for intent in desk.book.intents.values():
             assert desk.book.committed(intent) <= intent.qty
-            assert desk.book.misses(intent) <= POLICY.aggressive.limit_attempts + POLICY.aggressive.market_attempts
-    asked = [one.request for one in desk.sent if not one.resend]
-    assert len({one.order_link_id for one in asked}) == len(asked)
+    assert len({one.order_link_id for one in desk.sent}) == len(desk.sent)
     # What goes out again is what went out before.
-    types = {one.order_link_id: one.order_type for one in asked}
-    assert all(types[one.request.order_link_id] is one.request.order_type for one in desk.sent)
+    types = {one.order_link_id: one.order_type for one in desk.sent}
+    assert all(types[one.order_link_id] is one.order_type for one in desk.again)
     # And a planner that comes back on the journal knows every order as it was sent last.
     again = RouterBook("main", "BTCUSDT")
     for record in desk.records:
@@ -109,15 +168,17 @@ def test_it_never_asks_for_more_than_its_goal(milli: int, story: list[tuple[str,
     }
 
 
-@given(st.integers(1, 4_000))
-def test_a_market_that_no_limit_reaches_is_filled_all_the_same(milli: int) -> None:
-    desk = Desk(D(milli) / 1000)
-    for _ in range(40):
-        desk.now_ms += 1_000
+@given(st.integers(1, 4_000), st.sampled_from(RiskLevel))
+@settings(max_examples=60)
+def test_a_market_that_no_limit_reaches_is_filled_all_the_same(milli: int, level: RiskLevel) -> None:
+    desk = Desk(D(milli) / 1000, level)
+    for _ in range(200):
+        desk.now_ms += 500
         desk.look()
         for tracked in desk.book.unsettled():
-            market = tracked.state.request.order_type is OrderType.MARKET
-            desk.hear(tracked, "fill" if market else "cancel")
-    assert -desk.position == desk.target.short_qty
-    limits = [one for one in desk.sent if one.request.order_type is OrderType.LIMIT]
-    assert len(limits) == POLICY.aggressive.limit_attempts
+            request = tracked.state.request
+            rests = request.time_in_force is not TimeInForce.IOC and desk.now_ms - tracked.sent_ms < 800
+            if not rests:
+                desk.hear(tracked, "fill" if request.order_type is OrderType.MARKET else "cancel")
+    assert -desk.position == desk.short_qty
+    assert {one.order_type for one in desk.sent} == {OrderType.LIMIT, OrderType.MARKET}
