@@ -73,6 +73,8 @@ class Parts:
     journal: Journal
     cache: RedisCache
     closers: list[Closer] = field(default_factory=list)
+    meters: list[Callable[[], Mapping[str, float]]] = field(default_factory=list)
+    """Counters of what an actor stands on, for its health."""
 
     async def close(self) -> None:
         """Give everything back; one that fails does not keep the others."""
@@ -204,7 +206,7 @@ def _position_keeper(declared: Declared, parts: Parts, transport: RayTransport) 
         declared.name,
         account.name,
         account.symbol,
-        venue=_venue(declared, account, parts),
+        venue=_venue(declared, account, parts, orders=False),
         loans=_loans(account, parts),
         journal=parts.journal,
         clock=parts.clock,
@@ -270,13 +272,19 @@ def _pace(declared: Declared, parts: Parts) -> str | None:
     return declared.name if parts.wiring.replay else None
 
 
-def _venue(declared: Declared, account: AccountConfig, parts: Parts) -> BybitVenue:
-    venue = parts.config.venue
+def _venue(declared: Declared, account: AccountConfig, parts: Parts, *, orders: bool = True) -> BybitVenue:
+    """The account on the venue; who sends no `orders` needs no socket for them."""
+    config = parts.config.venue
     rules = OrderRules(
-        per_second=venue.order_pace, wait_ms=venue.order_wait_ms, clock_offset_max_ms=venue.clock_offset_max_ms
+        per_second=config.order_pace,
+        wait_ms=config.order_wait_ms,
+        clock_offset_max_ms=config.clock_offset_max_ms,
+        socket=orders,
     )
-    pace = _pace(declared, parts)
-    return trace.venue()(_endpoints(parts), _credentials(account, parts), account.name, parts.clock, pace, rules=rules)
+    pace, credentials = _pace(declared, parts), _credentials(account, parts)
+    venue = trace.venue()(_endpoints(parts), credentials, account.name, parts.clock, pace, rules=rules)
+    parts.meters.append(venue.counters)
+    return venue
 
 
 def _lease(declared: Declared, account: AccountConfig, parts: Parts) -> Lease:

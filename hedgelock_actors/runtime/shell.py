@@ -177,6 +177,7 @@ class ActorShell:
 
     def _counters(self, built: Built) -> dict[str, float]:
         return {
+            **{f"venue_{name}": value for meter in built.parts.meters for name, value in meter().items()},
             "inbox_taken": self._inbox.taken,
             "inbox_repeated": self._inbox.repeated,
             "inbox_failed": self._inbox.failed,
