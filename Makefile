@@ -12,12 +12,16 @@ PYTEST := $(BIN)/python -m pytest
 # Light: everything that needs no Ray, no long simulation and no minutes.
 LIGHT := not slow and not ray
 ARGS ?=
+# Of `make simulate`: how many seeds, from which on, in how many processes.
+SEEDS ?= 200
+SEED ?= 1
+JOBS ?= 2
 # Trust what the machine trusts (a company's proxy, say), as pip does, where the machine keeps a store of certificates.
 ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
 export UV_SYSTEM_CERTS := 1
 endif
 
-.PHONY: help install up test check lint fmt simulate crash bench heavy docs lock clean
+.PHONY: help install up test check lint fmt simulate golden crash bench heavy docs lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,8 +65,11 @@ fmt: install ## format and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-simulate: install ## the six actors in one process on virtual time: recorded crashes, losses, kills, every crash point
-	$(PYTEST) tests/simulation tests/crash -m "not ray" $(ARGS)
+simulate: install ## the six actors on virtual time under drawn faults (SEEDS=1000; SEED=17 SEEDS=1 runs one again)
+	@$(BIN)/python -m tests.simulation.swarm --seeds $(SEEDS) --first $(SEED) --jobs $(JOBS)
+
+golden: install ## write the golden journals anew: only when decisions have changed on purpose
+	@$(BIN)/python -m tests.replay.golden
 
 crash: install ## every schedule of up to two crashes, under every lag of the venue (ARGS="--help" for one of them)
 	@$(BIN)/python -m tests.crash.matrix $(ARGS)

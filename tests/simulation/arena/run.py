@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import logging
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 from tests.simulation.arena.checkers.base import Violation
 from tests.simulation.arena.gremlin import Gremlin
@@ -28,6 +31,7 @@ class Verdict:
     knobs: Knobs
     violations: tuple[Violation, ...]
     digest: str
+    effects: str
     virtual_ms: int
     orders: int
     executions: int
@@ -35,9 +39,12 @@ class Verdict:
     """From the end of faults to the target."""
     happened: Counter[str] = field(default_factory=Counter)
     tail: tuple[str, ...] = ()
+    heads: tuple[tuple[str, str], ...] = ()
+    rows: tuple[tuple[str, int, str, str, int, str, Any], ...] = ()
+    """Every record (stream, epoch, kind, key, time, account, payload); only when asked for."""
 
 
-def simulate(seed: int, knobs: Knobs | None = None) -> Verdict:
+def simulate(seed: int, knobs: Knobs | None = None, *, keep_rows: bool = False) -> Verdict:
     """Run a seed. The same seed gives the same verdict, bit for bit."""
     knobs = knobs or draw(seed)
     loop = SimLoop(START_MS, Random(f"shuffle {seed}") if knobs.shuffle else None)
@@ -48,7 +55,7 @@ def simulate(seed: int, knobs: Knobs | None = None) -> Verdict:
         asyncio.set_event_loop(loop)
         world = SwarmWorld(knobs, loop)
         loop.run_until_complete(live(world))
-        return verdict(world)
+        return verdict(world, keep_rows=keep_rows)
     finally:
         loop._ready.clear()
         asyncio.set_event_loop(None)
@@ -78,9 +85,16 @@ async def live(world: SwarmWorld) -> None:
     world.checks.end()
 
 
-def verdict(world: SwarmWorld) -> Verdict:
+def _rows(world: SwarmWorld) -> Iterator[tuple[str, int, str, str, int, str, Any]]:
+    for stream in sorted(world.store._streams):
+        for row in world.store.rows(stream):
+            yield row.stream, row.epoch, row.kind, row.key, row.ts_ms, row.account, json.loads(row.payload)
+
+
+def verdict(world: SwarmWorld, *, keep_rows: bool = False) -> Verdict:
     """Sum up."""
-    for name, head in sorted((name, kept.head) for name, kept in world.store._streams.items()):
+    heads = sorted((name, kept.head) for name, kept in world.store._streams.items())
+    for name, head in heads:
         world.witness.note("head", name, head.n, head.hash)
     world.witness.note("position", world.truth.signed_qty, len(world.truth.executions))
     return Verdict(
@@ -88,10 +102,13 @@ def verdict(world: SwarmWorld) -> Verdict:
         knobs=world.knobs,
         violations=tuple(world.checks.violations),
         digest=world.witness.digest(),
+        effects=world.witness.effects(),
         virtual_ms=world.loop.now_ms - START_MS,
         orders=len(world.witness.handed),
         executions=len(world.truth.executions),
         took_ms=world.checks.convergence.took_ms,
         happened=world.witness.happened,
         tail=tuple(world.witness.tail),
+        heads=tuple((name, head.hash) for name, head in heads if head.n),
+        rows=tuple(_rows(world)) if keep_rows else (),
     )

@@ -43,9 +43,14 @@ def _counting(fold: Callable[..., OrderState], taken: Counter[Pair]) -> Callable
 
 def missing(taken: Counter[Pair]) -> list[str]:
     """Entries of the table that were not taken."""
-    return [f"{one.value}→{other.value}" for one, other in ALL if not taken[one, other]]
+    return [shown(pair) for pair in ALL if not taken[pair]]
 
 
 def forbidden(taken: Counter[Pair]) -> list[str]:
     """Changes that the table does not allow."""
-    return [f"{one.value}→{other.value}" for one, other in taken if other not in TRANSITIONS[one]]
+    return [shown(pair) for pair in taken if pair[1] not in TRANSITIONS[pair[0]]]
+
+
+def shown(pair: Pair) -> str:
+    """For people."""
+    return f"{pair[0].value}→{pair[1].value}"

@@ -212,12 +212,14 @@ class WireVenue:
     async def amend(self, order: Approved[AmendRequest]) -> AmendOutcome:
         world, request = self._wire.world, order.request
         world.witness.happened["amend"] += 1
+        world.witness.effect("amend", request.order_link_id, request.price)
         answer: AmendOutcome = await self._wire.submit("amend", lambda: world.gateway.plain(amend_command(request)))
         return answer
 
     async def cancel(self, symbol: str, order_link_id: str) -> CancelOutcome:
         world = self._wire.world
         world.witness.happened["cancel"] += 1
+        world.witness.effect("cancel", order_link_id)
         answer: CancelOutcome = await self._wire.submit("cancel", lambda: world.gateway.cancel(symbol, order_link_id))
         return answer
 
@@ -281,6 +283,7 @@ class WireLoans:
 
     async def transfer_to_funding(self, transfer_id: str, amount: Decimal) -> SubmitOutcome:
         world = self._wire.world
+        world.witness.effect("transfer", transfer_id, amount)
         answer: SubmitOutcome = await self._wire.submit("transfer", lambda: world.gateway.transfer(transfer_id, amount))
         return answer
 
@@ -296,5 +299,6 @@ class WireLoans:
     async def repay(self, amount: Decimal) -> SubmitOutcome:
         world = self._wire.world
         command = api.Repay(loan_currency="USDT", amount=amount)
+        world.witness.effect("repay", amount)
         answer: SubmitOutcome = await self._wire.submit("repay", lambda: world.gateway.plain(command, "repayId"))
         return answer

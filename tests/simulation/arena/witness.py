@@ -54,6 +54,7 @@ class Witness:
         """Faults that were really injected, and rare things that were seen."""
         self.tail: deque[str] = deque(maxlen=TAIL)
         self._hash = hashlib.blake2b(digest_size=16)
+        self._effects = hashlib.blake2b(digest_size=16)
 
     def note(self, what: str, *facts: object) -> None:
         """Something that belongs to the fingerprint and to the story of a failure."""
@@ -65,6 +66,15 @@ class Witness:
         """A fault was injected."""
         self.happened[kind] += 1
         self.note(f"FAULT {kind}", *facts)
+
+    def effect(self, what: str, *facts: object) -> None:
+        """Something was sent to the venue that moves orders or money."""
+        line = f"{self._now_ms()} {what} {' '.join(map(str, facts))}"
+        self._effects.update(line.encode())
+
+    def effects(self) -> str:
+        """Fingerprint of all effects, in order."""
+        return self._effects.hexdigest()
 
     def digest(self) -> str:
         """Equal runs have equal digests."""

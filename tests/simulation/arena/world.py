@@ -255,6 +255,9 @@ class SwarmWorld:
         )
         self.witness.handed.append(one)
         self.witness.note("handed", process.pid, one.link[:11], one.side, one.qty, request.price, one.reduce_only)
+        self.witness.effect(
+            "create", one.link, one.side, one.qty, request.price, one.reduce_only, request.time_in_force
+        )
         self.under_way[one.link] = request
         self.loop.at(now_ms + 60_000, self.under_way.pop, one.link, None, context=self.context)
         self.checks.handed(one)
