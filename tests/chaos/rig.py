@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from hedgelock_actors.adapters.bybit.endpoints import Endpoints
 from hedgelock_actors.adapters.bybit.market_data import BybitMarketData
+from hedgelock_actors.adapters.bybit.secret import Credentials
 from hedgelock_actors.adapters.bybit.streams import Patience
 from hedgelock_actors.adapters.bybit.venue import BybitVenue, OrderRules
 from hedgelock_actors.adapters.memory.cache import MemoryCache
@@ -25,8 +26,10 @@ from hedgelock_actors.domain.policy import Policy
 from hedgelock_actors.market_feed import MarketFeed
 from hedgelock_actors.order_router import OrderRouter
 from hedgelock_actors.ports.cache import Cache
+from hedgelock_actors.ports.clock import Clock
 from hedgelock_actors.ports.journal import Entry, Journal
 from hedgelock_actors.ports.latch import Latch
+from hedgelock_actors.ports.lease import Lease
 from tests.chaos.proxy import Address, Proxy
 from tests.contract.venue_kit import keys
 from tests.integration.exchange_process import Running
@@ -52,6 +55,76 @@ class Lines:
             line.heal()
 
 
+@dataclass(frozen=True)
+class Machinery:
+    """A router on the exchange, and the feed that tells it the prices."""
+
+    router: OrderRouter
+    feed: MarketFeed
+    market: BybitMarketData
+
+
+def machinery(
+    name: str,
+    account: Endpoints,
+    prices: Endpoints,
+    credentials: Credentials,
+    *,
+    clock: Clock,
+    journal: Journal,
+    cache: Cache,
+    lease: Lease,
+    transport: MemoryTransport,
+    rules: OrderRules = RULES,
+) -> Machinery:
+    """Made, and not started."""
+    policy = Policy()
+    limits = replace(policy.limits, orders_per_minute=200, critical_orders_per_minute=200)
+    policy = replace(policy, limits=limits)
+    market = BybitMarketData(prices, clock, patience=QUICK)
+    router = OrderRouter(
+        name,
+        ACCOUNT,
+        SYMBOL,
+        venue=BybitVenue(account, credentials, ACCOUNT, clock, patience=QUICK, rules=rules),
+        journal=journal,
+        clock=clock,
+        transport=transport,
+        policy=policy,
+        latch=Latch(),
+        lease=lease,
+        notifier="notifier",
+        environment="local",
+    )
+    feed = MarketFeed(
+        FEED,
+        [SYMBOL],
+        market=market,
+        clock=clock,
+        transport=transport,
+        cache=cache,
+        subscribers=[name],
+        policy=policy,
+        notifier="notifier",
+    )
+    transport.register(name, router.receive)
+    return Machinery(router, feed, market)
+
+
+def target(version: int, qty: str, now_ms: int) -> SetTarget:
+    """What is to be held, at once."""
+    return SetTarget(
+        account=ACCOUNT,
+        symbol=SYMBOL,
+        version=version,
+        ts_ms=now_ms,
+        target_short_qty=Decimal(qty),
+        level=RiskLevel.CRITICAL,
+        reason="chaos",
+        causation_id=f"chaos-{version}",
+    )
+
+
 class Rig:
     """One account of a running exchange; see `rig_on`."""
 
@@ -64,46 +137,24 @@ class Rig:
         self.rules = RULES
         self.name = ROUTER
         self.targets: list[Decimal] = []
+        self.lease: Lease = AlwaysHeld()
         self._started = False
 
     async def start(self) -> None:
         """The router and the feed that tells it the prices."""
-        local = f"http://127.0.0.1:{self.lines.rest.port}", f"ws://127.0.0.1:{self.lines.account.port}"
-        prices = local[0], f"ws://127.0.0.1:{self.lines.prices.port}"
-        credentials = keys(self.running, self.number)
-        self.venue = BybitVenue(
-            Endpoints.local(*local), credentials, ACCOUNT, self.clock, patience=QUICK, rules=self.rules
-        )
-        self.market = BybitMarketData(Endpoints.local(*prices), self.clock, patience=QUICK)
-        policy = Policy()
-        limits = replace(policy.limits, orders_per_minute=200, critical_orders_per_minute=200)
-        policy = replace(policy, limits=limits)
-        self.router = OrderRouter(
+        made = machinery(
             self.name,
-            ACCOUNT,
-            SYMBOL,
-            venue=self.venue,
+            Endpoints.local(f"http://127.0.0.1:{self.lines.rest.port}", f"ws://127.0.0.1:{self.lines.account.port}"),
+            Endpoints.local(f"http://127.0.0.1:{self.lines.rest.port}", f"ws://127.0.0.1:{self.lines.prices.port}"),
+            keys(self.running, self.number),
+            clock=self.clock,
             journal=self.journal,
-            clock=self.clock,
-            transport=self.transport,
-            policy=policy,
-            latch=Latch(),
-            lease=AlwaysHeld(),
-            notifier="notifier",
-            environment="local",
-        )
-        self.feed = MarketFeed(
-            FEED,
-            [SYMBOL],
-            market=self.market,
-            clock=self.clock,
-            transport=self.transport,
             cache=self.cache,
-            subscribers=[self.name],
-            policy=policy,
-            notifier="notifier",
+            lease=self.lease,
+            transport=self.transport,
+            rules=self.rules,
         )
-        self.transport.register(self.name, self.router.receive)
+        self.router, self.feed, self.market = made.router, made.feed, made.market
         self._started = True
         await self.router.start()
         await self.feed.start()
@@ -120,17 +171,7 @@ class Rig:
     async def target(self, qty: str) -> None:
         """State what is to be held, once, and on record."""
         self.targets.append(Decimal(qty))
-        message = SetTarget(
-            account=ACCOUNT,
-            symbol=SYMBOL,
-            version=len(self.targets),
-            ts_ms=self.clock.now_ms(),
-            target_short_qty=Decimal(qty),
-            level=RiskLevel.CRITICAL,
-            reason="chaos",
-            causation_id=f"chaos-{len(self.targets)}",
-        )
-        await self.router.receive(message)
+        await self.router.receive(target(len(self.targets), qty, self.clock.now_ms()))
 
     # ------------------------------------------------------------ what the exchange says
 
