@@ -64,11 +64,17 @@ class Transport:
     sent = queued = repeated = dropped = 0
 
 
+class Parts:
+    def __init__(self) -> None:
+        self.meters = [lambda: {"bans": 2.0}]
+
+
 class Built:
     def __init__(self, actor: Plain, journal: MemoryJournal) -> None:
         self.actor = actor
         self.clock = ManualClock()
         self.transport = Transport()
+        self.parts = Parts()
         self.feed = ControlFeed(journal, Declared(name="position-keeper-main", kind="position-keeper", account="main"))
         self.stops = 0
 
@@ -128,6 +134,7 @@ async def test_a_start_that_fails_is_repeated_and_told(plain: Plain, tmp_path: P
         health = await shell.health()
         assert (health["status"], health["detail"], health["mode"]) == ("ready", "", "ACTIVE")
         await until(lambda: shell._beat["counters"] and shell._beat["counters"]["inbox_taken"] == 1)
+        assert shell._beat["counters"]["venue_bans"] == 2
         assert await shell.snapshot() == {"seen": 1}
         assert plain.stops == 2  # what was half built has been given back
     finally:
