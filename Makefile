@@ -12,6 +12,8 @@ PYTEST := $(BIN)/python -m pytest
 # Light: everything that needs no Ray, no long simulation and no minutes.
 LIGHT := not slow and not ray
 ARGS ?=
+# What coverage is measured by: each line by the tests that are about it, not by whole simulations that pass over it.
+COVERING := tests/unit tests/property tests/contract tests/security tests/integration
 # Of `make simulate`: how many seeds, from which on, in how many processes.
 SEEDS ?= 200
 SEED ?= 1
@@ -21,7 +23,7 @@ ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt),)
 export UV_SYSTEM_CERTS := 1
 endif
 
-.PHONY: help install up test check lint fmt simulate golden crash bench heavy docs lock clean
+.PHONY: help install up test coverage check lint fmt simulate golden crash bench heavy docs lock clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +60,12 @@ lint: install ## ruff, formatting, mypy --strict, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+coverage: install ## the light tests with branch coverage: 100 % of domain/ and execution/, at least 90 % of the whole
+	@$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest -m "$(LIGHT)" $(COVERING) $(ARGS)
+	@$(BIN)/python -m coverage report --include="hedgelock_actors/domain/*,hedgelock_actors/execution/*" --fail-under=100
+	@$(BIN)/python -m coverage report --fail-under=90
 
 check: lint test ## lint, then the light tests: what a commit must pass
 
