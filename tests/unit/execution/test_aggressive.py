@@ -38,7 +38,7 @@ def test_a_buy_is_reduce_only_and_reaches_up() -> None:
     assert (sent.price, sent.reduce_only) == (D("60060.0"), True)
 
 
-def test_each_miss_reaches_further_up_to_the_cap_then_it_is_the_market_and_then_it_ends() -> None:
+def test_f26_each_miss_reaches_further_up_to_the_cap_then_it_is_the_market_and_then_it_ends() -> None:
     run = Driver(Mode.AGGRESSIVE, policy=POLICY, settings=CAPPED)
     for _ in range(4):
         run.miss()
@@ -49,7 +49,7 @@ def test_each_miss_reaches_further_up_to_the_cap_then_it_is_the_market_and_then_
     assert "4 orders did not fill it" in run.result.error
 
 
-def test_the_rest_of_a_partial_fill_is_sent_again_after_a_pause_at_a_newer_price() -> None:
+def test_f22_the_rest_of_a_partial_fill_is_sent_again_after_a_pause_at_a_newer_price() -> None:
     run = Driver(Mode.AGGRESSIVE)
     run.miss("0.5")
     run.tick(after_ms=100)
@@ -154,7 +154,7 @@ def test_refusals_that_are_not_in_a_row_do_not_end_it() -> None:
     assert run.done is None
 
 
-def test_without_margin_it_ends_at_once() -> None:
+def test_f28_without_margin_it_ends_at_once() -> None:
     run = Driver(Mode.AGGRESSIVE)
     run.reject("110007")
     assert (len(run.sent), run.result.error) == (1, "110007: no")

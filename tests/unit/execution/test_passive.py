@@ -140,7 +140,7 @@ def test_a_price_that_ran_away_before_is_not_waited_for() -> None:
     assert run.last.qty == D(2)
 
 
-def test_a_post_only_order_that_is_turned_away_is_priced_anew_within_a_limit() -> None:
+def test_f27_a_post_only_order_that_is_turned_away_is_priced_anew_within_a_limit() -> None:
     run = Driver(Mode.PASSIVE)
     run.fill(request=run.sent[0])
     run.end(run.sent[1])
