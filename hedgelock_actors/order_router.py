@@ -121,6 +121,7 @@ class OrderRouter(Actor):
         if self._worker is not None and self._worker is not asyncio.current_task():
             self._worker.cancel()
             await asyncio.gather(self._worker, return_exceptions=True)
+        await self._parts.cancels.stop()
         if orderly:
             await self._pull()
         await self._venue.stop()
@@ -128,6 +129,8 @@ class OrderRouter(Actor):
 
     async def receive(self, message: AnyMessage) -> None:
         """Targets, prices, trades, requests to realise profit, trading states; anything else is not for us."""
+        if isinstance(message, FeedStale) and message.symbol == self.symbol:
+            self._parts.state.market = None
         if isinstance(message, TradingStateChanged):
             self._latch.set(TradingState(message.mode, message.epoch, message.reason))
         found = event_of(message, self.account, self.symbol)
@@ -168,6 +171,10 @@ class OrderRouter(Actor):
             await self._put(Wake(), "wake")
 
     async def _on_private(self, event: PrivateEvent) -> None:
+        if isinstance(event, StreamLost):
+            # What forbids holds at once, also for an order that the worker is about to send.
+            self._parts.state.reconciled = False
+            self._parts.watch.doubt()
         found = event_of(event, self.account, self.symbol)
         if found is not None:
             await self._put(*found)
@@ -261,8 +268,6 @@ class OrderRouter(Actor):
                 parts.learn(event)
             case StreamLost():
                 # What rests stays: it counts as filled in the worst case, and pulling it would take protection away.
-                parts.state.reconciled = False
-                parts.watch.doubt()
                 self.mark_degraded(f"private stream: {event.reason}")
             case StreamRestored():
                 parts.watch.doubt()

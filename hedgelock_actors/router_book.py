@@ -44,6 +44,8 @@ GAPS_KEPT = 1_000
 RECENT_KEPT = 5_000
 REALISES_KEPT = 1_000
 MINUTE_MS = 60_000
+SHOWN_BY_MS = 66_000
+"""A request is refused for its age 5 s after it was signed, and what was taken shows within a minute."""
 
 
 @dataclass(slots=True)
@@ -75,6 +77,8 @@ class Tracked:
     sent_ms: int = 0
     look_ms: int = 0
     looks: int = 0
+    missed_looks: int = 0
+    """Questions that the venue answered with nothing, after the time by which it would show the order."""
     amends: int = 0
     measured: bool = False
     """How much of it filled was reckoned with, once."""
@@ -220,6 +224,7 @@ class RouterBook:
             self._recent.append(tracked)
         tracked.sends += 1
         tracked.sent_ms = now_ms
+        tracked.missed_looks = 0
         tracked.look_ms = now_ms + 1_000
         self.sent_ms = [sent for sent in self.sent_ms if now_ms - sent < MINUTE_MS]
         self.sent_ms.append(now_ms)

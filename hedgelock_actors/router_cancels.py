@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ class Canceller:
     def __init__(self, book: RouterBook, symbol: str, venue: Venue, clock: Clock, counters: Counter[str]) -> None:
         self._book, self._symbol, self._venue, self._clock, self._counters = book, symbol, venue, clock, counters
         self._wanted: dict[str, _Wanted] = {}
+        self._asking: set[asyncio.Task[None]] = set()
 
     def want(self, links: Iterable[str], delay_ms: int = 0) -> None:
         """These orders are to be closed, if they are not by themselves after a delay."""
@@ -69,7 +71,20 @@ class Canceller:
             if tracked is not None:
                 tracked.look_ms = min(tracked.look_ms, now_ms + LOOK_AFTER_MS)
         self._counters["cancels"] += len(due)
-        await self._ask(due)
+        if self._clock.paced:
+            await self._ask(due)
+        else:
+            # Beside the worker: a cancel whose answer is lost must not hold up what protects.
+            task = asyncio.create_task(self._ask(due), name="cancel")
+            self._asking.add(task)
+            task.add_done_callback(self._asking.discard)
+
+    async def stop(self) -> None:
+        """Wait for nothing any more."""
+        asking = list(self._asking)
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
 
     async def _ask(self, links: Sequence[str]) -> None:
         try:

@@ -50,6 +50,7 @@ class OrderSought:
 
     link: str
     view: OrderView | None
+    asked_ms: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from hedgelock_actors.router_state import RouterState
 from hedgelock_actors.router_trades import TradeBook
 
 MINUTE_MS = 60_000
+PHANTOM_MS = 10_000
 
 
 class GateFacts:
@@ -74,7 +75,7 @@ class GateFacts:
             money_ms=state.money_ms,
             notional_last_minute_usdt=self._notional(recent),
             funding_rate=state.funding_rate,
-            open_orders=_open_orders(book.unsettled()),
+            open_orders=_open_orders(book.unsettled(), now_ms),
             recent_orders=_recent_orders(recent),
             recent_amend_ms=tuple(book.amended_ms),
             realised_today_usdt=realised,
@@ -105,7 +106,8 @@ def _effect(tracked: Tracked) -> Decimal:
     return tracked.state.cum_qty + tracked.state.worst_case_qty
 
 
-def _open_orders(unsettled: Iterable[Tracked]) -> tuple[OpenOrder, ...]:
+def _open_orders(unsettled: Iterable[Tracked], now_ms: int) -> tuple[OpenOrder, ...]:
+    """What may stand in our own way; what the venue has not shown for long must not stop protection."""
     return tuple(
         OpenOrder(
             order_link_id=one.link,
@@ -114,8 +116,12 @@ def _open_orders(unsettled: Iterable[Tracked]) -> tuple[OpenOrder, ...]:
             qty=one.state.worst_case_qty,
         )
         for one in unsettled
-        if not one.state.terminal and one.state.worst_case_qty > ZERO
+        if not one.state.terminal and one.state.worst_case_qty > ZERO and not _is_phantom(one, now_ms)
     )
+
+
+def _is_phantom(tracked: Tracked, now_ms: int) -> bool:
+    return tracked.unresolved and now_ms - tracked.sent_ms >= PHANTOM_MS
 
 
 def _recent_orders(recent: Iterable[Tracked]) -> tuple[RecentOrder, ...]:

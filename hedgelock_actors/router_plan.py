@@ -15,6 +15,7 @@ from hedgelock_actors.domain.order import OrderRequest, OrderStatus, Side, TimeI
 from hedgelock_actors.execution.strategy import Book, Goal, Mode
 from hedgelock_actors.ports.journal import Json
 from hedgelock_actors.router_book import (
+    SHOWN_BY_MS,
     IntentBook,
     Realise,
     RouterBook,
@@ -29,6 +30,9 @@ from hedgelock_actors.router_trades import Trade, TradeBook
 RESEND_AFTER_MS = 10_000
 """Longer than the venue's receive window (5 s): a request still under way by then would be refused for its age."""
 RETRY_AFTER_MS = 1_000
+LOOKS_TO_PROVE = 2
+FORGOTTEN_MS = 86_400_000
+NEVER_ARRIVED = "looked for, not found, and too late to arrive"
 OVERRIDDEN = "TARGET_OVERRIDDEN"
 """Why a trade ends: a person holds the target, and nothing is held beside it."""
 
@@ -254,8 +258,10 @@ class Planner:
             return None
         needed = self._still_needed(tracked.state.request, at)
         if needed < at.instrument.min_qty:
-            # Only a refusal proves that the venue has nothing; silence never does.
-            return Drop(tracked.link, "refused, and not needed any more") if refused else None
+            if refused:
+                return Drop(tracked.link, "refused, and not needed any more")
+            # Silence alone proves nothing; that it is too late to arrive, and everything else agrees, does.
+            return Drop(tracked.link, NEVER_ARRIVED) if _never_arrived(tracked, at) else None
         again = same_order(tracked, needed, at.quote, at.limits, at.instrument, may_rest=owned)
         return Resend(request=again, payload=_resend_payload(again, tracked.sends + 1, at))
 
@@ -306,6 +312,15 @@ def _resend_payload(request: OrderRequest, send: int, at: Situation) -> Mapping[
         "quote_ms": at.quote.ts_ms,
         "sent_ms": at.now_ms,
     }
+
+
+def _never_arrived(tracked: Tracked, at: Situation) -> bool:
+    """Too late for the venue to take it, long enough for the venue to show it, not shown, and the position agrees.
+
+    Beyond a day the venue forgets what it rejected: then a person must find out.
+    """
+    looked = tracked.missed_looks >= LOOKS_TO_PROVE and at.now_ms - tracked.sent_ms < FORGOTTEN_MS
+    return looked and at.state.reconciled and at.state.position_ms - tracked.sent_ms >= SHOWN_BY_MS
 
 
 def _looked_long_enough(tracked: Tracked, now_ms: int) -> bool:

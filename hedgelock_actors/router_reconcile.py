@@ -7,7 +7,7 @@ from hedgelock_actors.execution_ledger import ExecutionLedger
 from hedgelock_actors.ports.clock import Clock
 from hedgelock_actors.ports.venue import Venue
 from hedgelock_actors.router_alerts import RouterAlerts
-from hedgelock_actors.router_book import RouterBook
+from hedgelock_actors.router_book import SHOWN_BY_MS, RouterBook
 from hedgelock_actors.router_cancels import Canceller
 from hedgelock_actors.router_events import OpenOrdersRead, OrderSought, PositionRead
 from hedgelock_actors.router_guard import Guard
@@ -54,7 +54,8 @@ class Reconciler:
             before_ms = self._clock.now_ms()
             await self._ledger.open_with(await self._venue.position(symbol), before_ms)
         for tracked in self._book.unsettled():
-            await self.sought(OrderSought(tracked.link, await self._venue.find_order(symbol, tracked.link)))
+            asked_ms = self._clock.now_ms()
+            await self.sought(OrderSought(tracked.link, await self._venue.find_order(symbol, tracked.link), asked_ms))
         await self._hearing.executed(await self._venue.executions(symbol, self._ledger.since_ms()))
         before, doubts = self._ledger.fold.signed_qty, self._watch.doubts
         await self.compare(PositionRead(await self._venue.position(symbol), before, doubts))
@@ -66,6 +67,8 @@ class Reconciler:
             return
         if found.view is not None:
             await self._hearing.order(found.view)
+        elif found.asked_ms - tracked.sent_ms >= SHOWN_BY_MS:
+            tracked.missed_looks += 1
         now_ms = self._clock.now_ms()
         tracked.looks += 1
         tracked.look_ms = now_ms + min(LOOK_MAX_MS, 1_000 * 2 ** min(tracked.looks, 5))

@@ -82,8 +82,9 @@ class Watch:
     async def _orders(self) -> None:
         now_ms = self._clock.now_ms()
         for tracked in [one for one in self._book.unsettled() if one.look_ms <= now_ms]:
+            asked_ms = self._clock.now_ms()
             view = await self._venue.find_order(self._symbol, tracked.link)
-            await self._put(OrderSought(tracked.link, view))
+            await self._put(OrderSought(tracked.link, view, asked_ms))
             self.backfill = self.backfill or tracked.state.outstanding_qty > ZERO
 
     async def _account(self) -> None:
