@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import httpx
 from hedgelock_actors.adapters.postgres.journal import PostgresJournal
 from hedgelock_actors.bench.stages import ENDS, NS_PER_MS, STAGES, Sent, Spread, Stamps, between, way_of
 from hedgelock_actors.bench.venue import EVERY_STEP, configured, merged, name_of, start_exchange
+from hedgelock_actors.runtime.handles import Cluster, Unreachable
 from hedgelock_actors.runtime.launch import Up, UpOptions
 from hedgelock_actors.runtime.names import router_name
 from hedgelock_actors.runtime.processes import Exchange
@@ -110,7 +112,7 @@ async def bench_order(options: BenchOptions, say: Say) -> BenchResult:
         try:
             await run.start()
             say("measuring")
-            began_ns = await _drive(exchange, options)
+            began_ns = await _drive(run, exchange, options)
             return await _collect(run, exchange, options, stamps, floor, began_ns, place)
         finally:
             for trouble in await run.stop():
@@ -154,7 +156,7 @@ async def _floor(exchange: Exchange, orders: int, stamps: Stamps) -> list[Sent]:
     return [Sent(account="floor", link=link, price_ms=price_ms) for link, price_ms in found["links"]]
 
 
-async def _drive(exchange: Exchange, options: BenchOptions) -> int:
+async def _drive(run: Up, exchange: Exchange, options: BenchOptions) -> int:
     """Until enough orders of the hedge accounts have reached the venue. Returns when the measured time began, ns."""
     await asyncio.sleep(SETTLE_S)  # the first order of all is the whole hedge: it is not what is measured
     began_ns, before = time.monotonic_ns(), len(await _arrivals(exchange, options.accounts))
@@ -165,9 +167,25 @@ async def _drive(exchange: Exchange, options: BenchOptions) -> int:
         if now > seen:
             seen, moved = now, time.monotonic()
         if time.monotonic() - moved > STALL_S:
-            raise BenchFailed(f"no order for {STALL_S:.0f} s after {seen - before} of {options.orders}")
+            done = f"no order for {STALL_S:.0f} s after {seen - before} of {options.orders}"
+            raise BenchFailed(f"{done}; {await _state_of(run, options)}")
     await asyncio.sleep(0.5)
     return began_ns
+
+
+async def _state_of(run: Up, options: BenchOptions) -> str:
+    """What the actors say of themselves, for whoever wonders why nothing happens."""
+    seen: Mapping[str, Any] = await run.operator.actors() if run.operator is not None else {}
+    said = [
+        f"{name}: {one.get('status')} {one.get('detail', '')} {one.get('counters')}"
+        for name, one in seen.get("actors", {}).items()
+    ]
+    shown = ("target_short_qty", "position_qty", "reconciled", "waits_for", "restrictions", "strategy", "lease_held")
+    for number in range(options.accounts):
+        with suppress(Unreachable):
+            view = await Cluster().snapshot(router_name(name_of(number)))
+            said.append(str({key: view.get(key) for key in shown}))
+    return "\n".join(said)
 
 
 async def _arrivals(exchange: Exchange, accounts: int) -> list[Mapping[str, Any]]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import logging
 import os
 import secrets
 import socket
-import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +16,7 @@ from typing import Any, cast
 import yaml
 
 from hedgelock_actors.runtime.config import DEFAULT_FILE, Config, ConfigError
-from hedgelock_actors.runtime.wiring import write_private
+from hedgelock_actors.runtime.wiring import scratch, write_private
 
 RAY_TOKEN_FILE = "ray.token"  # noqa: S105 - the name of a file
 SERVE_FILE = DEFAULT_FILE.parent / "serve.yaml"
@@ -63,8 +61,7 @@ def choose_ports(config: Config) -> Ports:
 
 def environment(config: Config, state: Path) -> dict[str, str]:
     """Variables that Ray and Serve read at start; every process of the cluster inherits them."""
-    scratch = Path(tempfile.gettempdir()) / f"hedgelock-{hashlib.sha256(str(state).encode()).hexdigest()[:10]}"
-    scratch.mkdir(mode=0o700, exist_ok=True)
+    place = scratch(state)
     values = {
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(_token_file(state)),
@@ -78,10 +75,10 @@ def environment(config: Config, state: Path) -> dict[str, str]:
     if config.http.haproxy:
         values |= {
             "RAY_SERVE_ENABLE_HA_PROXY": "1",
-            "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(scratch / "haproxy.cfg"),
-            "RAY_SERVE_HAPROXY_SOCKET_PATH": str(scratch / "admin.sock"),
-            "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(scratch),
-            "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(scratch / "server-state"),
+            "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(place / "haproxy.cfg"),
+            "RAY_SERVE_HAPROXY_SOCKET_PATH": str(place / "admin.sock"),
+            "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(place),
+            "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(place / "server-state"),
             "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",  # it would listen on every interface
             "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port()),
             "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),

@@ -22,6 +22,7 @@ from hedgelock_actors.domain.trading_state import TradingMode, TradingState
 from hedgelock_actors.ports.journal import JournalUnavailable
 from hedgelock_actors.ports.latch import Latch
 from hedgelock_actors.runtime.composition import Built, compose
+from hedgelock_actors.runtime.direct import DirectMail, mailboxes
 from hedgelock_actors.runtime.handles import Cluster
 from hedgelock_actors.runtime.receiver import Receiver
 from hedgelock_actors.runtime.trace import watched
@@ -43,6 +44,7 @@ class ActorShell:
         self._born_ms = time.time_ns() // 1_000_000
         self._latch = Latch()
         self._cluster = Cluster()
+        self._mail = DirectMail(mailboxes(self._state), self._cluster.deliver)
         self._inbox = Receiver()
         self._built: Built | None = None
         self._stopped = False
@@ -72,6 +74,7 @@ class ActorShell:
             task.cancel()
         if self._built is not None:
             await self._built.stop()
+        await self._mail.close()
 
     @ray.method(concurrency_group="control")
     async def health(self) -> dict[str, object]:
@@ -89,9 +92,10 @@ class ActorShell:
 
     async def _boot(self) -> None:
         began, wait_s = time.monotonic(), 0.2
+        await self._mail.listen(self._name, self._inbox.take)
         while not self._stopped:
             try:
-                built = await compose(self._name, self._state, self._born_ms, self._latch, self._cluster.deliver)
+                built = await compose(self._name, self._state, self._born_ms, self._latch, self._mail.deliver)
                 self._built = built
                 await built.actor.start()
                 await self._inbox.open(watched(self._name, built.actor.receive), built.clock.observe)

@@ -5,7 +5,10 @@ Actors are given the state directory, never a secret: what Ray is told can be li
 
 from __future__ import annotations
 
+import hashlib
 import os
+import stat
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -51,6 +54,20 @@ def write_private(path: Path, text: str) -> None:
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
     draft.replace(path)
+
+
+def scratch(state: Path) -> Path:
+    """A directory of this run with a short path, for sockets: what it holds is worth nothing after the run.
+
+    Raises PermissionError when somebody else has made one there.
+    """
+    name = hashlib.sha256(str(state).encode()).hexdigest()[:10]
+    place = Path(tempfile.gettempdir()) / f"hedgelock-{name}"
+    place.mkdir(mode=0o700, exist_ok=True)
+    found = place.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        raise PermissionError(f"{place} is not ours alone; remove it")
+    return place
 
 
 def save(state: Path, config: Config, wiring: Wiring) -> None:
