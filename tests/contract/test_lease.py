@@ -6,9 +6,11 @@ import asyncio
 import itertools
 import os
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -283,6 +285,56 @@ async def test_kill_9_of_the_store_ends_the_right_in_time_and_the_store_s_return
     await until(lambda: bool(one.lost))
     assert not one.held()
     await one.stop()
+
+
+PROCESS = """
+import asyncio, sys, time
+from hedgelock_actors.adapters.postgres.lease import PostgresLeases
+from hedgelock_actors.trading_lease import TradingLease
+
+async def main(dsn, account):
+    lease = TradingLease(
+        PostgresLeases(dsn), account, "stopped", monotonic_ms=lambda: time.monotonic_ns() // 1_000_000,
+        sleep=asyncio.sleep, ttl_ms=2_000, renew_ms=100, patience_ms=10_000,
+    )
+    await lease.start()
+    print(lease.held(), flush=True)
+    for _ in sys.stdin:  # from here on its loop never runs again: only the look itself can say no
+        print(lease.held(), flush=True)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_f48_a_process_that_was_stopped_is_told_no_at_its_first_look(
+    postgres: EmbeddedPostgres, leases: PostgresLeases, account: str
+) -> None:
+    pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PROCESS, postgres.app_dsn, account, **pipes, cwd=Path(__file__).parents[2]
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+
+    async def look() -> bytes:
+        process.stdin.write(b"\n")  # type: ignore[union-attr]
+        return (await process.stdout.readline()).strip()  # type: ignore[union-attr]
+
+    try:
+        async with asyncio.timeout(30):
+            assert (await process.stdout.readline()).strip() == b"True"
+            assert await look() == b"True"
+            os.kill(process.pid, signal.SIGSTOP)
+            await asyncio.sleep(2.1)
+            two = lease(leases, account, "two", ttl_ms=600, patience_ms=5_000)
+            await two.start()
+            assert two.held()
+            os.kill(process.pid, signal.SIGCONT)
+            assert await look() == b"False"
+            await two.stop()
+    finally:
+        process.kill()
+        await process.communicate()
 
 
 async def test_the_application_may_not_turn_an_epoch_back(postgres: EmbeddedPostgres, account: str) -> None:
