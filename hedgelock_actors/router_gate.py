@@ -9,6 +9,7 @@ from hedgelock_actors.domain.gate_context import OpenOrder, RecentOrder, TradeBu
 from hedgelock_actors.domain.limits import GateContext
 from hedgelock_actors.domain.market import Instrument
 from hedgelock_actors.domain.money import ZERO
+from hedgelock_actors.domain.order import TimeInForce
 from hedgelock_actors.execution_ledger import ExecutionLedger
 from hedgelock_actors.ports.clock import Clock
 from hedgelock_actors.ports.latch import Latch
@@ -114,6 +115,7 @@ def _open_orders(unsettled: Iterable[Tracked], now_ms: int) -> tuple[OpenOrder, 
             side=one.state.request.side,
             price=one.price,
             qty=one.state.worst_case_qty,
+            rests=one.state.request.time_in_force in (TimeInForce.GTC, TimeInForce.POST_ONLY),
         )
         for one in unsettled
         if not one.state.terminal and one.state.worst_case_qty > ZERO and not _is_phantom(one, now_ms)

@@ -146,6 +146,8 @@ class OpenOrder:
     """None: a market order."""
     qty: Decimal
     """What may still fill."""
+    rests: bool = True
+    """False for one that fills at once or not at all (IOC, FOK): it may be under way, and never waits in the book."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

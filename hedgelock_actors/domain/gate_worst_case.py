@@ -6,7 +6,9 @@ from hedgelock_actors.domain.gate_context import GateContext, Limits, OpenOrder
 from hedgelock_actors.domain.gate_facts import MINUTE_MS, SECOND_MS, quote_of, value_of, within, worst_short
 from hedgelock_actors.domain.loan import RiskLevel
 from hedgelock_actors.domain.money import ZERO
-from hedgelock_actors.domain.order import OrderRequest, Side
+from hedgelock_actors.domain.order import OrderRequest, Side, TimeInForce
+
+_AT_ONCE = frozenset({TimeInForce.IOC, TimeInForce.FOK})
 
 
 def position_qty(request: OrderRequest, ctx: GateContext, limits: Limits) -> str | None:
@@ -24,17 +26,20 @@ def position_notional(request: OrderRequest, ctx: GateContext, limits: Limits) -
 
 
 def self_trade(request: OrderRequest, ctx: GateContext, _: Limits) -> str | None:
+    """No order meets one of ours. Of two that both fill at once or not at all, neither waits for the other."""
     other = request.side.opposite
-    for resting in ctx.open_orders:
-        if resting.side is other and resting.order_link_id != request.order_link_id and _cross(request, resting):
-            return f"it would meet our own {other} order {resting.order_link_id}"
+    for ours in ctx.open_orders:
+        if ours.side is other and ours.order_link_id != request.order_link_id and _meet(request, ours):
+            return f"it would meet our own {other} order {ours.order_link_id}"
     return None
 
 
-def _cross(request: OrderRequest, resting: OpenOrder) -> bool:
-    if request.price is None or resting.price is None:
+def _meet(request: OrderRequest, ours: OpenOrder) -> bool:
+    if not ours.rests and request.time_in_force in _AT_ONCE:
+        return False
+    if request.price is None or ours.price is None:
         return True
-    return (request.price - resting.price) * request.side.sign >= ZERO
+    return (request.price - ours.price) * request.side.sign >= ZERO
 
 
 def liquidation_distance(request: OrderRequest, ctx: GateContext, limits: Limits) -> str | None:

@@ -26,7 +26,7 @@ from hedgelock_actors.domain.limits import (
     working_of,
 )
 from hedgelock_actors.domain.loan import RiskLevel
-from hedgelock_actors.domain.order import OrderRequest, OrderState, OrderStatus, Side
+from hedgelock_actors.domain.order import OrderRequest, OrderState, OrderStatus, Side, TimeInForce
 from hedgelock_actors.domain.refusal import RefusalCode
 from hedgelock_actors.domain.trading_state import TradingMode, TradingState
 from tests.unit.domain.make import BTC, NOW, gate, quote, request, view
@@ -359,6 +359,15 @@ def test_no_order_trades_with_our_own(made: OrderRequest, other: OpenOrder, cros
     ctx = gate(BUYING if made.side is Side.BUY else ("intent-1", Intent(side=Side.SELL, qty=D(100))),
                position_qty=SHORT, open_orders=(other,))  # fmt: skip
     assert code_of(made, ctx) is (C.SELF_TRADE if crosses else None)
+
+
+def test_two_orders_that_never_wait_cannot_meet() -> None:
+    """An unresolved buy that is long dead must not keep the hedge from being raised."""
+    gone = replace(resting(Side.BUY, "60060"), rests=False)
+    assert code_of(request(price="59940"), gate(open_orders=(gone,))) is None
+    waiting = replace(request(price="60010"), time_in_force=TimeInForce.POST_ONLY)
+    assert code_of(waiting, gate(open_orders=(gone,))) is C.SELF_TRADE
+    assert code_of(request(price="59940"), gate(open_orders=(replace(gone, rests=True),))) is C.SELF_TRADE
 
 
 # ---------------------------------------------------------------- what nothing may be opened for
