@@ -14,8 +14,8 @@ from hedgelock_actors.domain.errors import InvalidInput
 from hedgelock_actors.runtime import control_tables as tables
 from hedgelock_actors.runtime.config import Config
 
-HALT_S = 5.0
-"""How long a halt waits for HTTP before it goes another way."""
+HALT_S = 2.0
+"""How long a halt waits for HTTP before it goes another way; the service answers within one second or not at all."""
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 ReasonOption = Annotated[str, typer.Option(help="Why, for the record.")]

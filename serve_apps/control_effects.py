@@ -14,6 +14,7 @@ from hedgelock_actors.ports.journal import Record
 from hedgelock_actors.runtime.control_feed import messages_in
 from hedgelock_actors.runtime.control_log import ACKNOWLEDGED, APPROVAL, LIMITS_APPROVED, OVERRIDE, TRADE, ControlBook
 from hedgelock_actors.runtime.names import Kind, keeper_name, router_name
+from hedgelock_actors.runtime.operator import orders_in_flight
 from hedgelock_actors.runtime.trading import KIND as TRADING_STATE
 from hedgelock_actors.runtime.trading import state_of
 from serve_apps.control_schemas import ModeResponse, TakenResponse, WaitingResponse
@@ -88,12 +89,7 @@ class Effects:
     async def _in_flight(self) -> tuple[Sequence[Row], Sequence[str]]:
         found = await self._actors.snapshots("order-router", wait_s=0.2)
         unknown = [name for name, snapshot in found.items() if "in_flight" not in snapshot]
-        rows = [
-            {"account": snapshot.get("account"), **order}
-            for snapshot in found.values()
-            for order in (*_rows(snapshot.get("in_flight")), *_rows(snapshot.get("resting")))
-        ]
-        return rows, unknown
+        return orders_in_flight(found), unknown
 
     # ------------------------------------------------------------ what actors are told
 

@@ -18,7 +18,7 @@ from hedgelock_actors.ports.journal import Entry, JournalUnavailable, StaleEpoch
 from hedgelock_actors.runtime import cluster
 from hedgelock_actors.runtime.client import ControlFailed
 from hedgelock_actors.runtime.control_log import Asked, ControlBook, ControlLog, entry_of
-from hedgelock_actors.runtime.operator import Operator
+from hedgelock_actors.runtime.operator import Operator, Snapshot, orders_in_flight
 from hedgelock_actors.runtime.runfile import read_run
 from hedgelock_actors.runtime.scoped_journal import ScopedJournal
 from hedgelock_actors.runtime.trading import KIND, next_state, state_of, state_payload
@@ -39,7 +39,7 @@ async def halt_locally(state: Path, reason: str) -> Mapping[str, object]:
         raise ControlFailed(f"{state} does not say where its journal is: {error}") from None
     recorded = await _record(wiring, reason)
     halted = recorded or TradingState(TradingMode.HALTED, 1, reason)
-    held = await _tell(state, halted)
+    held, routers = await _tell(state, halted)
     if recorded is None and not held:
         raise ControlFailed("neither the journal nor Ray answers: end the run (`hedgelock down`) if it must not trade")
     confirmed = [name for name, one in held.items() if one is not None and one.mode is TradingMode.HALTED]
@@ -51,8 +51,8 @@ async def halt_locally(state: Path, reason: str) -> Mapping[str, object]:
         "confirmed": bool(held) and len(confirmed) == len(held),
         "routers_confirmed": confirmed,
         "routers_not_confirmed": [name for name in held if name not in confirmed],
-        "orders_in_flight": [],
-        "in_flight_unknown": list(held),
+        "orders_in_flight": orders_in_flight(routers),
+        "in_flight_unknown": [name for name, seen in routers.items() if "in_flight" not in seen],
         "ts_ms": time.time_ns() // 1_000_000,
         "by": "the local command line",
     }
@@ -81,21 +81,21 @@ async def _record(wiring: Wiring, reason: str) -> TradingState | None:
         await journal.close()
 
 
-async def _tell(state: Path, halted: TradingState) -> Mapping[str, TradingState | None]:
-    """What each router holds now; {} when there is no way to any."""
+async def _tell(state: Path, halted: TradingState) -> tuple[Mapping[str, TradingState | None], Mapping[str, Snapshot]]:
+    """What each router holds now, and what it knows; nothing when there is no way to any."""
     info = read_run(state, check=False)
     if info is None or info.ray_address is None:
-        return {}
+        return {}, {}
     try:
         await asyncio.to_thread(cluster.join_ray, state, info.ray_address)
     except (OSError, RuntimeError, ValueError):
-        return {}
+        return {}, {}
     try:
         operator = Operator(read_config(state))
         held = await operator.apply(halted, wait_s=APPLY_S)
         ahead = [one.epoch for one in held.values() if one is not None and one.mode is not TradingMode.HALTED]
         if ahead:  # they have heard of newer commands than the record, or there was no record to ask
             held = await operator.apply(TradingState(TradingMode.HALTED, max(ahead) + 1, halted.reason), wait_s=APPLY_S)
-        return held
+        return held, await operator.snapshots("order-router", wait_s=1.0)
     finally:
         await asyncio.to_thread(cluster.stop_ray)

@@ -97,7 +97,7 @@ def _account(
         debt=debt,
         floor=_float(demand.get("floor_qty")),
         target=_float(router.get("target_short_qty")),
-        short=-position if position is not None else None,
+        short=0.0 - position if position is not None else None,
         entry=_float(router.get("entry_price")),
         sweeps=int(swept.get("sweeps", 0)),
         swept_usdt=_float(swept.get("swept_usdt")) or 0.0,

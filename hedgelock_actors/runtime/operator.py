@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from hedgelock_actors.domain.messages import ENVELOPE, AnyMessage, Envelope
@@ -91,6 +91,20 @@ class Operator:
             return await self._cluster.snapshot(name, wait_s)
         except Unreachable as error:
             return {"error": str(error)}
+
+
+def orders_in_flight(routers: Mapping[str, Snapshot]) -> list[Snapshot]:
+    """Orders that may still fill, as the routers that answered know them."""
+    return [
+        {"account": seen.get("account"), **order}
+        for seen in routers.values()
+        for kind in ("in_flight", "resting")
+        for order in _rows(seen.get(kind))
+    ]
+
+
+def _rows(value: object) -> Sequence[Snapshot]:
+    return [row for row in value if isinstance(row, Mapping)] if isinstance(value, list | tuple) else []
 
 
 def _held(answer: object) -> TradingState | None:

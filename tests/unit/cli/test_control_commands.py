@@ -204,6 +204,9 @@ class LocalWays:
         if not self.ray:
             raise ConnectionRefusedError
 
+    async def snapshots(self, _kind: str, wait_s: float) -> dict[str, dict[str, object]]:
+        return {name: {"account": "a", "in_flight": [{"order_link_id": "y"}]} for name, one in self.held.items() if one}
+
     async def apply(self, state: TradingState, wait_s: float) -> dict[str, TradingState | None]:
         self.told.append(state)
         for name, one in self.held.items():
@@ -222,6 +225,7 @@ def test_with_http_dead_a_halt_goes_by_record_and_ray(desk: Desk, ways: LocalWay
     shown = desk.do("halt", "--reason", "drill")
     assert "halting without HTTP" in shown
     assert "HALTED in epoch 1: recorded; latched in the process of every order router" in shown
+    assert "in flight: a y" in shown
     assert asyncio.run(recorded_state(ways.journal)) == TradingState(TradingMode.HALTED, 1, "drill")
     assert ways.told == [TradingState(TradingMode.HALTED, 1, "drill")]
 
