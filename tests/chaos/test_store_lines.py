@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
@@ -12,8 +13,10 @@ import pytest
 
 from hedgelock_actors.adapters.postgres.embedded import EmbeddedPostgres
 from hedgelock_actors.adapters.postgres.journal import PostgresJournal
+from hedgelock_actors.adapters.postgres.lease import PostgresLeases
 from hedgelock_actors.adapters.redis.cache import RedisCache
 from hedgelock_actors.adapters.redis.embedded import EmbeddedRedis
+from hedgelock_actors.trading_lease import TradingLease
 from tests.chaos.proxy import Proxy, Way
 from tests.chaos.rig import ROUTER, Rig, rig_on
 from tests.integration.exchange_process import Running, exchange
@@ -24,9 +27,13 @@ SOCKET = ".s.PGSQL.5432"
 _numbers = count()
 
 
+def monotonic_ms() -> int:
+    return time.monotonic_ns() // 1_000_000
+
+
 @pytest.fixture(scope="module")
 def running() -> Iterator[Running]:
-    with exchange("--ip-limit", "0", "--accounts", "8", "--speed", "5") as process:
+    with exchange("--ip-limit", "0", "--accounts", "12", "--speed", "5") as process:
         yield process
 
 
@@ -118,6 +125,31 @@ async def test_f60_an_answer_that_never_comes(kept: tuple[Rig, Proxy]) -> None:
     line.heal()
     await rig.held("0.5")
     await rig.judged()
+
+
+async def test_f64_a_router_cut_off_from_its_lease_opens_nothing_once_it_has_run_out(
+    running: Running, postgres: EmbeddedPostgres
+) -> None:
+    """G5: the journal, the exchange and the prices are all there; the lease alone cannot be renewed."""
+    number = next(_numbers)
+    async with postgres_line(postgres) as (line, url), rig_on(running, number) as rig:
+        store = PostgresLeases(url, statement_s=0.3)
+        rig.lease = lease = TradingLease(
+            store, f"lines-{number}", "rig", monotonic_ms=monotonic_ms, sleep=asyncio.sleep, ttl_ms=1_000, renew_ms=250
+        )
+        await rig.start()
+        await rig.target("0.2")
+        await rig.held("0.2")
+        line.partition()
+        await rig.until("the lease has run out", lambda: not lease.held(), 1.5)
+        await rig.target("0.5")
+        await asyncio.sleep(1.5)
+        assert len(await rig.arrivals()) == 1
+        line.heal()
+        await rig.held("0.5")
+        await rig.judged()
+        await rig.stop()
+        await store.close()
 
 
 async def test_f58_without_the_cache_trading_goes_on(running: Running, redis: EmbeddedRedis) -> None:

@@ -18,7 +18,7 @@ ZERO = Decimal(0)
 async def judge(world: RouterWorld) -> list[str]:
     """Everything that is wrong with a run."""
     found = [*world.wrong, *effects(world), *ids(world), *journal_before_effect(world), *books(world)]
-    found += [*start_gate(world), *halted(world), *position(world)]
+    found += [*start_gate(world), *closed(world), *position(world)]
     if await world.journal.verify(ROUTER) != len(world.journal.rows(ROUTER)):
         found.append("the journal's chain is broken")
     return found
@@ -86,13 +86,13 @@ def start_gate(world: RouterWorld) -> Iterator[str]:
             yield f"life {one.life} sent {one.link} before it had reconciled"
 
 
-def halted(world: RouterWorld) -> Iterator[str]:
-    """Nothing arrives while trading is halted."""
-    closed = False
+def closed(world: RouterWorld) -> Iterator[str]:
+    """Nothing arrives while trading is halted, or the lease is not held."""
+    shut = False
     for one in world.tape.happened:
-        closed = one.what == "halted" or (closed and one.what != "resumed")
-        if closed and one.what == "arrives":
-            yield f"order {one.link} arrived while trading was halted"
+        shut = one.what == "closed" or (shut and one.what != "open")
+        if shut and one.what == "arrives":
+            yield f"order {one.link} arrived while nothing may be sent"
 
 
 def position(world: RouterWorld) -> Iterator[str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Coroutine, Sequence
 from decimal import Decimal
 from typing import Any
 
+from hedgelock_actors.adapters.memory.lease import AlwaysHeld
 from hedgelock_actors.domain.loan import RiskLevel
 from hedgelock_actors.domain.messages import RealiseProfit, SetTarget, TradingStateChanged
 from hedgelock_actors.domain.policy import Policy
@@ -40,6 +40,8 @@ class RouterWorld(Lives[OrderRouter]):
         """So much more may be bought: where it depends on the moment of death how far a target got."""
         self._told: SetTarget | None = None
         self._latch = Latch()
+        self.lease = StoryLease()
+        """Outlives its holders: it is the account that is leased."""
 
     def build(self, fuse: Fuse) -> OrderRouter:
         self._latch = Latch()
@@ -54,7 +56,7 @@ class RouterWorld(Lives[OrderRouter]):
             policy=self.policy,
             latch=self._latch,
             notifier="notifier",
-            **_more(),
+            lease=self.lease,
         )
 
     def buried(self) -> None:
@@ -112,13 +114,30 @@ class RouterWorld(Lives[OrderRouter]):
 
     def halt_after(self, kind: str, count: int) -> None:
         """The control lane halts trading right after the router's `count`-th record of a kind: before its effect."""
+        self._after(kind, count, lambda: self._state(TradingMode.HALTED, 1))
+
+    def unlease_after(self, kind: str, count: int) -> None:
+        """The lease runs out at such a moment."""
+
+        def run_out() -> None:
+            self.lease.is_held = False
+            self.tape.note("closed")
+
+        self._after(kind, count, run_out)
+
+    def lease_again(self) -> None:
+        """It is renewed."""
+        self.lease.is_held = True
+        self.tape.note("open")
+
+    def _after(self, kind: str, count: int, then: Callable[[], None]) -> None:
         left = [count]
 
         def kept(entry: Entry) -> None:
             left[0] -= entry.kind == kind
             if left[0] == 0 and entry.kind == kind:
                 self.journal.kept = lambda _: None
-                self._state(TradingMode.HALTED, 1)
+                then()
 
         self.journal.kept = kept
 
@@ -133,7 +152,7 @@ class RouterWorld(Lives[OrderRouter]):
         """In the audit before the effect; then in the latch, from another thread."""
         payload = {"mode": mode.value, "epoch": epoch, "reason": "story"}
         _now(self.write(CONTROL, "trading_state", f"trading_state:{epoch}", payload))
-        self.tape.note("halted" if mode is TradingMode.HALTED else "resumed")
+        self.tape.note("closed" if mode is TradingMode.HALTED else "open")
         self._latch.set(TradingState(mode, epoch, "story"))
 
 
@@ -146,10 +165,11 @@ def _now(call: Coroutine[Any, Any, None]) -> None:
     raise AssertionError("it waits")
 
 
-def _more() -> dict[str, Any]:
-    """What a router needs beyond the ports."""
-    if "lease" not in inspect.signature(OrderRouter.__init__).parameters:
-        return {}
-    from hedgelock_actors.adapters.memory.lease import AlwaysHeld
+class StoryLease(AlwaysHeld):
+    """Held unless the story says otherwise."""
 
-    return {"lease": AlwaysHeld()}
+    def __init__(self) -> None:
+        self.is_held = True
+
+    def held(self) -> bool:
+        return self.is_held

@@ -50,6 +50,16 @@ async def halting(world: RouterWorld) -> None:
     await _end(world, "0.4")
 
 
+async def unleased(world: RouterWorld) -> None:
+    """The lease runs out between a record and its order, and is renewed later."""
+    await _begin(world)
+    world.unlease_after("intent", 1)
+    await world.target("1.0", RiskLevel.CRITICAL)
+    await world.seconds(3)
+    world.lease_again()
+    await _end(world, "1.0")
+
+
 async def silence(world: RouterWorld) -> None:
     """Of one order nothing arrives, of the next the answer is lost."""
     world.venue.answers = ["lost", "unanswered"]
@@ -58,6 +68,18 @@ async def silence(world: RouterWorld) -> None:
     await world.seconds(2)
     await world.target("1.5", RiskLevel.CRITICAL)
     await _end(world, "1.5")
+
+
+async def vanished(world: RouterWorld) -> None:
+    """An order that never arrived is not needed any more; when that is certain, it stands in nobody's way."""
+    world.venue.answers = ["lost"]
+    await _begin(world)
+    await world.target("1.0", RiskLevel.CRITICAL)
+    await world.seconds(2)
+    await world.target("0", RiskLevel.CRITICAL)
+    await world.seconds(90, step=5)
+    await world.target("0.8", RiskLevel.CRITICAL)
+    await _end(world, "0.8")
 
 
 async def wide(world: RouterWorld) -> None:
@@ -96,7 +118,9 @@ STORIES: Mapping[str, Story] = MappingProxyType(
         "growth": growth,
         "profit": profit,
         "halting": halting,
+        "unleased": unleased,
         "silence": silence,
+        "vanished": vanished,
         "wide": wide,
         "resting": resting,
         "recall": recall,

@@ -19,7 +19,7 @@ from hedgelock_actors.order_desk import OrderDesk
 from hedgelock_actors.router_book import RouterBook, Tracked
 from hedgelock_actors.router_events import OrderSought
 from hedgelock_actors.router_notes import RouterNotes
-from hedgelock_actors.router_plan import Drop, Planner, Situation
+from hedgelock_actors.router_plan import Drop, Planner
 from hedgelock_actors.router_reconcile import Reconciler
 from tests.crash.quick_loop import QuickLoop
 from tests.crash.runs import Schedule, schedules_from
@@ -82,7 +82,8 @@ def fill_counted_twice(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ExecutionLedger, "_is_new", lambda self, execution: f"{execution.exec_id}#" not in self.fold.keys)
 
 
-def halt_not_checked_at_the_last_line(patch: pytest.MonkeyPatch) -> None:
+def last_line_left_out(patch: pytest.MonkeyPatch) -> None:
+    """Halt and lease are looked at when an order is decided, and not again when it leaves."""
     approve = OrderDesk._approve
     said: dict[tuple[OrderDesk, str], Any] = {}
 
@@ -111,9 +112,10 @@ def journal_after_effect(patch: pytest.MonkeyPatch) -> None:
 def new_id_instead_of_a_resend(patch: pytest.MonkeyPatch) -> None:
     again = Planner._again
 
-    def renamed(self: Planner, tracked: Tracked, at: Situation) -> Any:
-        silent = tracked.state.status is OrderStatus.UNRESOLVED and again(self, tracked, at) is not None
-        return Drop(tracked.link, "no word of it for long") if silent else again(self, tracked, at)
+    def renamed(self: Planner, tracked: Tracked, *args: Any) -> Any:
+        plan = again(self, tracked, *args)
+        silent = tracked.state.status is OrderStatus.UNRESOLVED
+        return Drop(tracked.link, "no word of it for long") if silent and plan is not None else plan
 
     patch.setattr(Planner, "_again", renamed)
 
@@ -126,7 +128,8 @@ def new_id_instead_of_a_resend(patch: pytest.MonkeyPatch) -> None:
         (not_found_means_rejected, "growth", 3_000, "could have come to"),
         (target_without_unresolved_orders, "silence", 25_000, "at worst, never more than"),
         (fill_counted_twice, "growth", 0, "the story asked"),
-        (halt_not_checked_at_the_last_line, "halting", 0, "arrived while trading was halted"),
+        (last_line_left_out, "halting", 0, "arrived while nothing may be sent"),
+        (last_line_left_out, "unleased", 0, "arrived while nothing may be sent"),
         (journal_after_effect, "growth", 0, "sends were journalled"),
         (new_id_instead_of_a_resend, "growth", 25_000, "could have come to"),
     ],
