@@ -57,9 +57,10 @@ first check that fails refuses it, with its code and the numbers. *Refused* is o
 is *rejected*.
 
 **Binds** says what a limit can stop. *All*: every order. *Opening*: an order that grows the position. *Unprotective*:
-what neither shrinks the position nor raises the short towards its target. Whatever a day has cost, the hedge may be
-raised to its target and may be shrunk. *Amendments* tells whether another price for a resting order is held to it too.
-Keys are those of `configs/hedgelock.yaml`, with the value that holds when nothing else is written there.
+what neither shrinks the position, nor raises the short towards its target, nor went out before. So whatever a day has
+cost, the hedge may be raised to its target and may be shrunk. *Amendments* tells whether another price for a resting
+order is held to it too. Keys are those of `configs/hedgelock.yaml`, with the value that holds when nothing else is
+written there.
 
 | Code | Meaning | Binds | Amendments | Key (default) |
 | --- | --- | --- | --- | --- |
