@@ -138,7 +138,6 @@ class Stream:
             reason = await self._live_once()
             if self._stopped:
                 return
-            self._listener.on_down(reason)
             self._first.set()
             _log.warning("%s stream lost: %s", self._spec.channel, reason)
             if time.monotonic() - began > self._patience.settled_s:
@@ -155,6 +154,17 @@ class Stream:
         connection = Connection(self._take, self.rebuild)
         self._connection = connection
         try:
+            reason = await self._stay(connection, down)
+            self._connection = None
+            if not self._stopped:
+                self._listener.on_down(reason)  # before closing, which may take seconds
+            return reason
+        finally:
+            self._connection = None
+            await connection.close()
+
+    async def _stay(self, connection: Connection, down: asyncio.Future[str]) -> str:
+        try:
             await connection.open(self._spec)
             self.connects += 1
             self._heard_s = time.monotonic()
@@ -165,9 +175,6 @@ class Stream:
             return await self._watch(connection, down)
         except (ConnectionFailed, SubscriptionRefused) as error:
             return str(error)
-        finally:
-            self._connection = None
-            await connection.close()
 
     async def _subscribe(self, connection: Connection, down: asyncio.Future[str]) -> None:
         if self._spec.credentials is not None:

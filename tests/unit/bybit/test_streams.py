@@ -23,6 +23,7 @@ from tests.unit.bybit.fake_venue import (
     FakeVenue,
     Line,
     book_message,
+    envelope,
     execution_row,
     fake_venue,
     order_row,
@@ -317,14 +318,16 @@ async def test_an_unreadable_row_makes_the_handler_reconcile(fake: FakeVenue, ac
     assert len(fake.lines) == 1
 
 
-async def test_a_refused_authentication_is_tried_again(fake: FakeVenue) -> None:
+async def test_f21_a_refused_authentication_asks_for_the_time_and_is_tried_again(fake: FakeVenue) -> None:
     fake.refuse_auth = True
+    fake.answer("/v5/market/time", {**envelope({"timeSecond": "1"}), "time": NOW_MS - 2_000})
     account = Account(fake)
     await account.venue.start(["order"], account.handle)
     await until(lambda: bool(account.heard))
     assert account.heard[0] == StreamLost(reason="auth: ")
     fake.refuse_auth = False
     await until(lambda: StreamRestored() in account.heard)
+    await until(lambda: account.venue.counters()["clock_offset_ms"] == -2_000)
     await account.venue.stop()
 
 
