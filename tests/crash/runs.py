@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Protocol
 
 from tests.crash.fuse import Fuse, Tape
-from tests.crash.keeper_world import KeeperPlay
+from tests.crash.keeper_world import DemandsPlay, OverridePlay
 from tests.crash.quick_loop import QuickLoop, kill_tasks
 from tests.crash.stories import STORIES as ROUTER_STORIES
 from tests.crash.stories import RouterPlay
@@ -80,7 +80,8 @@ PARTS: Mapping[str, Part] = MappingProxyType(
         "vanished": Part(partial(RouterPlay, ROUTER_STORIES["vanished"]), (0,)),
         "wide": Part(partial(RouterPlay, ROUTER_STORIES["wide"]), (0,)),
         "sweep": Part(TreasuryPlay, LAGS_MS),
-        "targets": Part(KeeperPlay, (0,)),
+        "targets": Part(DemandsPlay, (0,)),
+        "override": Part(OverridePlay, (0,)),
     }
 )
 

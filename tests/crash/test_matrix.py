@@ -42,7 +42,7 @@ def fine(one: Run) -> None:
 
 
 @pytest.mark.parametrize(("story", "lag_ms"), CASES)
-def test_dying_once_anywhere(story: str, lag_ms: int, loop: QuickLoop) -> None:
+def test_f47_dying_once_anywhere(story: str, lag_ms: int, loop: QuickLoop) -> None:
     """F12, F13, F14, F46, F47: one effect per intent, whatever crashes and wherever."""
     runs = list(schedules_from(Schedule(story, lag_ms), loop, deaths=1))
     assert len(runs) == runs[0].points + 1 > 30

@@ -70,7 +70,7 @@ async def points(lag_ms: int) -> int:
 
 
 @pytest.mark.parametrize("lag", LAGS)
-async def test_dying_once_anywhere(lag: str) -> None:
+async def test_f47_dying_once_anywhere(lag: str) -> None:
     count = await points(LAGS[lag])
     assert count > 60
     places: set[str] = set()

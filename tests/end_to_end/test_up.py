@@ -113,7 +113,7 @@ def assert_no_loss(report: dict[str, Any]) -> None:
     assert report["journal"]["verified"]
 
 
-def test_after_kill_9_of_the_whole_thing_the_next_run_works(world: World) -> None:
+def test_f51_after_kill_9_of_the_whole_thing_the_next_run_works(world: World) -> None:
     process = world.up("--speed", "20")
     world.await_ready()
     process.kill()

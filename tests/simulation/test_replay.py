@@ -89,7 +89,7 @@ async def test_equal_runs_are_equal_to_the_last_digit() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_kill_9_of_any_actor_at_any_time_changes_nothing_that_matters(name: str) -> None:
+async def test_f47_kill_9_of_any_actor_at_any_time_changes_nothing_that_matters(name: str) -> None:
     async def kill(world: World) -> None:
         await world.kill(name)
 

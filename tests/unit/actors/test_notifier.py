@@ -72,7 +72,7 @@ async def test_a_shortfall_is_critical_and_names_the_sum() -> None:
     assert "123.45" in channel.got[0].body
 
 
-async def test_one_channel_down_the_other_tells_and_both_down_is_a_state() -> None:
+async def test_f70_one_channel_down_the_other_tells_and_both_down_is_a_state() -> None:
     good, bad = Channel("good"), Channel("bad")
     bad.failing = True
     notifier = await started(bad, good)
@@ -84,6 +84,24 @@ async def test_one_channel_down_the_other_tells_and_both_down_is_a_state() -> No
     await notifier.receive(refused(400_000))
     assert notifier.health().status == "degraded"
     assert notifier.snapshot()["undelivered"] == 1
+
+
+async def test_f70_what_nobody_heard_is_told_again_until_somebody_does_and_is_a_state_meanwhile() -> None:
+    clock, channel = ManualClock(), Channel()
+    notifier = Notifier("notifier", [channel], journal=MemoryJournal(), clock=clock)
+    await notifier.start()
+    channel.failing = True
+    await notifier.receive(refused(1))
+    await notifier.receive(refused(400_000))
+    await clock.advance(20_000)
+    assert (notifier.health().status, notifier.snapshot()["undelivered"]) == ("degraded", 2)
+    channel.failing = False
+    await clock.advance(6_000)
+    assert [alert.ts_ms for alert in channel.got] == [1, 400_000]
+    assert (notifier.health().status, notifier.snapshot()["undelivered"]) == ("ready", 0)
+    await clock.advance(20_000)
+    assert len(channel.got) == 2
+    await notifier.stop()
 
 
 async def test_without_the_journal_people_are_told_all_the_same() -> None:

@@ -59,7 +59,7 @@ async def test_a_target_becomes_one_order_and_repeating_it_changes_nothing(rig: 
     ]
 
 
-async def test_an_older_target_is_late_news(rig: Rig) -> None:
+async def test_f29_an_older_target_is_late_news(rig: Rig) -> None:
     await rig.give(target(2, "2", rig.clock.now_ms()))
     await rig.give(target(1, "5", rig.clock.now_ms()))
     await rig.seconds(3)
@@ -334,7 +334,7 @@ async def test_a_trade_that_is_not_ours_is_booked_told_and_made_good(rig: Rig) -
     assert short(rig) == 2
 
 
-async def test_a_position_that_does_not_add_up_forbids_new_risk_and_is_told(rig: Rig) -> None:
+async def test_f38_a_position_that_does_not_add_up_forbids_new_risk_and_is_told(rig: Rig) -> None:
     await rig.give(target(1, "1", rig.clock.now_ms()))
     hidden = rig.venue.happen(Side.SELL, "0.3")
     rig.venue.executed[-1] = hidden.__class__(**{**_fields(hidden), "ts_ms": 1})
@@ -393,7 +393,7 @@ async def test_an_answer_that_could_not_be_written_is_written_before_the_next_ef
     assert [row.kind for row in rig.journal.rows(ROUTER)].count("outcome") == 2
 
 
-async def test_a_newer_instance_fences_the_old_one(rig: Rig) -> None:
+async def test_f50_a_newer_instance_fences_the_old_one(rig: Rig) -> None:
     old = rig.router
     assert old is not None
     await rig.journal.open(ROUTER)

@@ -161,7 +161,7 @@ async def test_an_ongoing_window_without_an_end_is_over_when_it_is_listed_no_mor
 # ---------------------------------------------------------------- the account
 
 
-async def test_settings_changed_by_hand_forbid_opening_and_are_told_once(rig: Rig) -> None:
+async def test_f43_settings_changed_by_hand_forbid_opening_and_are_told_once(rig: Rig) -> None:
     await rig.give(target(1, "1", rig.now_ms))
     rig.venue.faults = ["the account is in hedge mode"]
     await rig.seconds(35)
@@ -179,7 +179,7 @@ async def test_settings_changed_by_hand_forbid_opening_and_are_told_once(rig: Ri
     assert rig.short == 2
 
 
-async def test_no_margin_is_not_asked_for_again_until_target_or_wallet_change(rig: Rig) -> None:
+async def test_f28_no_margin_is_not_asked_for_again_until_target_or_wallet_change(rig: Rig) -> None:
     await rig.seconds(40)
     rig.venue.answers = ["110007"] * 3
     await rig.give(target(1, "1", rig.now_ms))
@@ -211,7 +211,7 @@ async def test_another_rejection_is_not_shortened_by_a_new_target(rig: Rig) -> N
 # ---------------------------------------------------------------- what was not ours
 
 
-async def test_a_foreign_fill_forbids_opening_until_a_person_has_seen_it(rig: Rig) -> None:
+async def test_f36_a_foreign_fill_forbids_opening_until_a_person_has_seen_it(rig: Rig) -> None:
     await rig.give(target(1, "2", rig.now_ms))
     await rig.seconds(1)
     await rig.venue.give(rig.venue.happen(Side.BUY, "0.5"))
@@ -244,7 +244,7 @@ async def test_a_foreign_fill_may_be_bought_back_without_asking(rig: Rig) -> Non
 
 
 @pytest.mark.parametrize("kind", ["BustTrade", "AdlTrade"])
-async def test_what_the_venue_does_by_force_is_booked_paged_and_hedged_again(rig: Rig, kind: str) -> None:
+async def test_f37_what_the_venue_does_by_force_is_booked_paged_and_hedged_again(rig: Rig, kind: str) -> None:
     await rig.give(target(1, "2", rig.now_ms))
     await rig.venue.give(rig.venue.happen(Side.BUY, "0.5", kind))
     await rig.seconds(2)
@@ -253,7 +253,7 @@ async def test_what_the_venue_does_by_force_is_booked_paged_and_hedged_again(rig
     assert restrictions(rig) == {}
 
 
-async def test_a_funding_payment_is_no_fill(rig: Rig) -> None:
+async def test_f40_a_funding_payment_is_no_fill(rig: Rig) -> None:
     await rig.give(target(1, "2", rig.now_ms))
     await rig.seconds(1)
     paid = replace(rig.venue.happen(Side.SELL, "2", "Funding"), fee=Decimal("1.5"))
@@ -285,7 +285,7 @@ async def test_an_open_order_under_our_name_that_is_not_on_record_is_cancelled_a
     assert told.order_link_id == stranger.order_link_id
 
 
-async def test_a_position_that_executions_do_not_explain_is_followed_told_and_restricts(rig: Rig) -> None:
+async def test_f38_a_position_that_executions_do_not_explain_is_followed_told_and_restricts(rig: Rig) -> None:
     await rig.give(target(1, "1", rig.now_ms))
     await rig.seconds(2)
     hidden = rig.venue.happen(Side.BUY, "0.3")
@@ -312,7 +312,7 @@ async def test_a_position_that_executions_do_not_explain_is_followed_told_and_re
 # ---------------------------------------------------------------- a fault of ours
 
 
-async def test_too_many_decisions_within_a_minute_stop_opening_and_page_somebody() -> None:
+async def test_f30_too_many_decisions_within_a_minute_stop_opening_and_page_somebody() -> None:
     limits = replace(AT_ONCE.limits, orders_per_minute=20, critical_orders_per_minute=20)
     rig = Rig(policy=replace(AT_ONCE, limits=limits))
     await rig.boot()

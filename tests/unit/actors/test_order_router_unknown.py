@@ -82,7 +82,7 @@ async def test_what_was_held_absent_and_fills_after_all_counts_at_once(rig: Rig)
     assert rig.events("external_fill") == []
 
 
-async def test_after_a_day_only_a_person_can_tell(rig: Rig) -> None:
+async def test_f42_after_a_day_only_a_person_can_tell(rig: Rig) -> None:
     await lose_one(rig)
     await rig.crash()
     await rig.clock.advance(90_000_000)

@@ -231,7 +231,7 @@ async def test_requests_to_realise_go_to_the_router(desk: Desk) -> None:
     assert len(desk.transport.messages(RealiseProfit, "router")) == 1
 
 
-async def test_a_position_that_does_not_add_up_is_told_and_the_venue_wins(desk: Desk) -> None:
+async def test_f38_a_position_that_does_not_add_up_is_told_and_the_venue_wins(desk: Desk) -> None:
     desk.venue.happen(Side.SELL, "0.3")
     executions, desk.venue.executed = desk.venue.executed, []
     position = desk.venue.position

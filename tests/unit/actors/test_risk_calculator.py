@@ -106,7 +106,7 @@ async def test_the_credit_is_shared_by_debt(desk: Desk) -> None:
     assert demand.net_ltv == pytest.approx((60_000 - 6_000) / 120_000)
 
 
-async def test_older_versions_and_older_prices_change_nothing(desk: Desk) -> None:
+async def test_f44_older_versions_and_older_prices_change_nothing(desk: Desk) -> None:
     await desk.risk.receive(loan(3, 200_000))
     await desk.risk.receive(loan(2, 100_000))
     first = await desk.at(60_000)

@@ -28,7 +28,7 @@ async def test_events_come_out_in_order_and_the_latest_of_a_key_in_its_first_pla
     assert len(inbox) == 0
 
 
-async def test_a_full_inbox_says_so_but_takes_what_replaces() -> None:
+async def test_f11_a_full_inbox_says_so_but_takes_what_replaces() -> None:
     inbox: Inbox[int] = Inbox(2)
     inbox.put(1, "key")
     inbox.put(2)

@@ -54,7 +54,7 @@ def test_the_starting_rules() -> None:
         ({"venue": {"accounts": [{"name": "a"}, {"name": "a"}]}}, "venue", "name of its own"),
     ],
 )
-def test_a_mistake_is_named_with_its_remedy(raw: dict[str, object], field: str, remedy: str) -> None:
+def test_f66_a_mistake_is_named_with_its_remedy(raw: dict[str, object], field: str, remedy: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(raw)
     assert caught.value.field == field

@@ -107,7 +107,7 @@ async def test_before_the_start_anything_else_waits() -> None:
     assert log.got == [1]
 
 
-async def test_what_cannot_be_read_is_counted_and_blocks_nothing() -> None:
+async def test_f53_what_cannot_be_read_is_counted_and_blocks_nothing() -> None:
     receiver, log = await opened()
     assert await receiver.take([b"\x80pickle", b'{"kind": "tick"}', raw(touched(4), 1)]) == ["", "", ""]
     assert log.got == [4]

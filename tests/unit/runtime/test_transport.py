@@ -77,7 +77,7 @@ async def test_order_is_kept_and_everything_arrives_once() -> None:
     assert [message.ts_ms for message in far.got] == [0, 1, 2, 3, 4]
 
 
-async def test_the_latest_of_a_key_replaces_what_waits() -> None:
+async def test_f11_the_latest_of_a_key_replaces_what_waits() -> None:
     transport, far = await pair(paced=False)
     far.gate.clear()
     for n in range(100):
@@ -104,7 +104,7 @@ async def test_a_full_queue_is_an_error_and_not_a_loss() -> None:
 
 
 @pytest.mark.parametrize("paced", [True, False])
-async def test_what_was_not_answered_is_repeated_and_taken_in_once(paced: bool) -> None:
+async def test_f49_what_was_not_answered_is_repeated_and_taken_in_once(paced: bool) -> None:
     transport, far = await pair(paced=paced)
     far.silent, far.lose_answer = 2, 1
     await transport.send("far", touched(1))
@@ -125,7 +125,7 @@ async def test_an_error_of_the_receiver_is_repeated_and_seen(paced: bool) -> Non
     assert far.receiver.failed == 1
 
 
-async def test_a_message_that_always_fails_is_given_up_and_counted() -> None:
+async def test_f53_a_message_that_always_fails_is_given_up_and_counted() -> None:
     transport, far = await pair(paced=True)
     far.errors = [RuntimeError("always")] * 50
     await transport.send("far", touched(1))

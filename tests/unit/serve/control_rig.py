@@ -53,6 +53,7 @@ class Cluster:
         self.on_record: list[TradingState] = []
         self.silent: set[str] = set()
         self.got: list[tuple[str, AnyMessage]] = []
+        self.undelivered: int | None = 0
         self.trades: list[Mapping[str, object]] = []
         self.epoch = 4
         """As the supervisor knows it."""
@@ -67,6 +68,11 @@ class Cluster:
         )
         if kind == "order-router":
             return {"order-router-a": found or {}, "order-router-b": {"error": "no answer"}}
+        if kind == "notifier":
+            unknown = {"error": "no answer"}
+            return {
+                "notifier": unknown if self.undelivered is None else {**(found or {}), "undelivered": self.undelivered}
+            }
         return {"a": found or {}, "b": {"error": "no answer"}}
 
     async def apply(self, state: TradingState) -> dict[str, TradingState | None]:

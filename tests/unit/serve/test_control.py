@@ -233,11 +233,27 @@ async def test_a_resume_that_died_after_its_record_is_the_same_resume_when_it_is
             ],
         ),
         ("positions", [{"account": "a", "position_qty": "-1"}]),
-        ("alerts", [{"title": "t"}]),
     ],
 )
 async def test_reading(rig: Rig, path: str, rows: list[dict[str, object]]) -> None:
     assert await rig.get(f"/{path}") == {"ts_ms": NOW_MS, path: rows, "silent": {"b": "no answer"}}
+
+
+async def test_alerts_are_listed(rig: Rig) -> None:
+    assert await rig.get("/alerts") == {"ts_ms": NOW_MS, "alerts": [{"title": "t"}], "silent": {}}
+
+
+@pytest.mark.parametrize("undelivered", [1, None], ids=["alerts reach nobody", "the notifier is silent"])
+async def test_f70_nobody_resumes_into_silence_without_saying_so(rig: Rig, undelivered: int | None) -> None:
+    rig.cluster.undelivered = undelivered
+    halt, resume = await rig.post("/halt", ANY), await rig.post("/resume", ANY)
+    assert halt.status_code == 200
+    assert (resume.status_code, resume.json()["error"]) == (409, "alerts_unheard")
+    assert (await rig.get("/status"))["alerts_unheard"] == {"notifier": undelivered}
+    said = await rig.post("/resume", {**ANY, "unheard": True})
+    assert (said.status_code, said.json()["mode"]) == (200, "ACTIVE")
+    [record, _] = (await rig.get("/audit"))["records"]  # type: ignore[misc]
+    assert record["payload"]["request"]["action"] == "resume"
 
 
 async def test_status_shows_mode_overrides_and_restrictions(rig: Rig) -> None:

@@ -162,7 +162,7 @@ async def test_nonsense_is_refused_by_field_and_leaves_nothing(
 
 
 @pytest.mark.parametrize("path", COMMANDS)
-async def test_the_same_key_and_body_is_the_same_command(rig: Rig, path: str) -> None:
+async def test_f69_the_same_key_and_body_is_the_same_command(rig: Rig, path: str) -> None:
     answers = [await rig.post(path, COMMANDS[path], key="k1") for _ in range(3)]
     rig.again()
     answers.append(await rig.post(path, COMMANDS[path], key="k1"))
@@ -191,7 +191,7 @@ async def test_a_key_belongs_to_its_person_and_without_a_key_every_request_is_a_
     assert len(rig.kinds()) == 4
 
 
-async def test_two_at_once_with_one_key_are_one(rig: Rig) -> None:
+async def test_f69_two_at_once_with_one_key_are_one(rig: Rig) -> None:
     import asyncio
 
     async with rig.http() as http:

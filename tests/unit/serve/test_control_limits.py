@@ -41,7 +41,7 @@ def test_what_allows_more(change: dict[str, object], looser: bool) -> None:
     assert all(name in found[0] for name in (change if looser else ()))
 
 
-async def test_every_start_with_other_limits_is_on_record_with_their_hash() -> None:
+async def test_f66_every_start_with_other_limits_is_on_record_with_their_hash() -> None:
     rig = Rig()
     assert [await start(rig), await start(rig), await start(rig, max_order_qty=20), await start(rig)] == [
         True,
@@ -57,7 +57,7 @@ async def test_every_start_with_other_limits_is_on_record_with_their_hash() -> N
     assert records[1].entry.payload["before"] == hashes[0]
 
 
-async def test_where_it_takes_two_persons_one_start_raises_nothing_and_lowers_what_it_likes() -> None:
+async def test_f66_where_it_takes_two_persons_one_start_raises_nothing_and_lowers_what_it_likes() -> None:
     rig = Rig(two_person=["raise_limit"])
     await start(rig)
     with pytest.raises(LimitsRaised, match=r"max_order_qty from 10 to 20.*two persons"):
