@@ -82,6 +82,7 @@ async def _halt(config: Config, reason: str, token_file: Path | None, key: str) 
 
 def resume(
     reason: ReasonOption = "by an operator",
+    unheard: Annotated[bool, typer.Option("--unheard", help="Although alerts reach nobody.")] = False,
     token_file: TokenOption = None,
     key: KeyOption = "",
     config: ConfigOption = None,
@@ -89,7 +90,8 @@ def resume(
     as_json: JsonFlag = False,
 ) -> None:
     """Allow all orders again."""
-    _mode(_post(config_of(config, state_dir), "/resume", {"reason": reason}, token_file, key), as_json)
+    body = _body(reason=reason, unheard=unheard or None)
+    _mode(_post(config_of(config, state_dir), "/resume", body, token_file, key), as_json)
 
 
 def reduce_only(

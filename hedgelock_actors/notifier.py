@@ -42,7 +42,8 @@ class Notifier(Actor):
         self._dedup_ms = dedup_ms
         self._recent: deque[AlertRaised] = deque(maxlen=KEPT)
         self._told: dict[str, tuple[int, Severity]] = {}
-        self._undelivered = 0
+        self._unheard: deque[AlertRaised] = deque(maxlen=KEPT)
+        """What reached nobody yet; it is told again until it does."""
         self._owed: dict[str, Entry] = {}
         self._away = self._taken_up = False
         self._cancel: Callable[[], None] = lambda: None
@@ -69,7 +70,7 @@ class Notifier(Actor):
         """The last 200 alerts, newest first."""
         return {
             "alerts": [alert.model_dump(mode="json") for alert in reversed(self._recent)],
-            "undelivered": self._undelivered,
+            "undelivered": len(self._unheard),
         }
 
     def _repeats(self, alert: AlertRaised) -> bool:
@@ -85,12 +86,23 @@ class Notifier(Actor):
         self.counters["alerts"] += 1
         self.counters[f"alerts_{alert.severity.value.lower()}"] += 1
         await self._record(alert)
-        delivered = False
-        for channel in self._channels:
-            delivered = await self._deliver(channel, alert) or delivered
-        if self._channels and not delivered:
-            self._undelivered += 1
+        if not await self._tell_anybody(alert):
+            self._unheard.append(alert)
             self.mark_degraded(f"alert {alert.alert_id} reached nobody")
+
+    async def _tell_anybody(self, alert: AlertRaised) -> bool:
+        """By every channel; False when all of them failed."""
+        delivered = [await self._deliver(channel, alert) for channel in self._channels]
+        return any(delivered) or not delivered
+
+    async def _tell_again(self) -> None:
+        while self._unheard:
+            alert = self._unheard.popleft()
+            if not await self._tell_anybody(alert):
+                self._unheard.appendleft(alert)
+                return
+        if not self._away:
+            self.mark_ready()
 
     async def _deliver(self, channel: Channel, alert: AlertRaised) -> bool:
         try:
@@ -141,9 +153,11 @@ class Notifier(Actor):
         await self._write()
 
     async def _settle(self) -> None:
-        """What could not be written is written as soon as the journal is back."""
+        """What could not be written is written as soon as the journal is back, and what nobody heard is told again."""
         if not self.stopped and (self._away or self._owed):
             await self._write()
+        if not self.stopped and self._unheard:
+            await self._tell_again()
 
     async def _write(self) -> None:
         owed = dict(self._owed)

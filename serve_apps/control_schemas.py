@@ -22,6 +22,8 @@ class ReasonBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """POST /v1/halt, /v1/reduce-only and /v1/resume: why, for the record."""
 
     reason: Why = "by an operator"
+    unheard: bool | None = None
+    """True resumes although alerts reach nobody."""
     approval_id: Name | None = None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from hedgelock_actors.ports.journal import Journal, JournalUnavailable, Record
 from hedgelock_actors.runtime.config import Config
@@ -22,6 +22,14 @@ from serve_apps.security import Call, People
 _KEY = re.compile(r"^[A-Za-z0-9_.:-]{1,64}$")
 _APPROVE = re.compile(r"^/approvals/([0-9a-f]{1,64})/approve$")
 _LOOK_S = 1.0
+STATUS: Sequence[Kind] = (
+    "market-feed",
+    "risk-calculator",
+    "position-keeper",
+    "order-router",
+    "treasury",
+    "notifier",
+)
 Listed = tuple[Kind, str, listing.Rows]
 LISTS: Mapping[str, Listed] = {
     "/loans": ("risk-calculator", "loans", listing.loans),
@@ -82,26 +90,22 @@ class ControlService:
             trading: dict[str, object] = {"mode": state.mode.value, "epoch": state.epoch, "reason": state.reason}
         except JournalUnavailable as error:
             book, trading = self._log.book, {"error": f"the journal does not answer: {error}"}
-        actors, market, risk, accounts, routers, treasury = await asyncio.gather(
-            self._actors.actors(),
-            self._actors.snapshots("market-feed"),
-            self._actors.snapshots("risk-calculator"),
-            self._actors.snapshots("position-keeper"),
-            self._actors.snapshots("order-router"),
-            self._actors.snapshots("treasury"),
-        )
+        asking = asyncio.gather(*(self._actors.snapshots(kind) for kind in STATUS))
+        actors, found = await asyncio.gather(self._actors.actors(), asking)
+        seen = dict(zip(STATUS, found, strict=True))
         now_ms = self._now_ms()
         return {
             "ts_ms": now_ms,
             "trading_state": trading,
             "overrides": listing.overrides(book, now_ms),
             "approvals_waiting": [row for row in listing.approvals(book, now_ms) if row["state"] == "waiting"],
-            "restrictions": {name: listing.restrictions(one) for name, one in routers.items()},
+            "alerts_unheard": {name: one.get("undelivered") for name, one in seen["notifier"].items()},
+            "restrictions": {name: listing.restrictions(one) for name, one in seen["order-router"].items()},
             **actors,
-            "market": market,
-            "risk": risk,
-            "accounts": accounts,
-            "treasury": treasury,
+            "market": seen["market-feed"],
+            "risk": seen["risk-calculator"],
+            "accounts": seen["position-keeper"],
+            "treasury": seen["treasury"],
         }
 
     async def _listed(self, kind: Kind, name: str, rows: listing.Rows) -> dict[str, object]:
@@ -130,6 +134,8 @@ class ControlService:
         if action == "halt" and isinstance(body, ReasonBody):
             recording = asyncio.create_task(self._policy.record(asked, body), name="record-halt")
             return await self._halt.carry_out(asked, recording, body.reason)
+        if action == "resume" and isinstance(body, ReasonBody) and not body.unheard:
+            await self._somebody_hears()
         record = await self._policy.record(asked, body, await self._heard(action))
         return await self._perform(record)
 
@@ -138,6 +144,14 @@ class ControlService:
         read_body(call.body, ApproveBody)
         asked = Asked(who=who, key=_key(call), action="approve", body={"approval_id": approval_id}, origin=call.client)
         return await self._perform(await self._policy.approve(asked, approval_id, await self._heard("resume")))
+
+    async def _somebody_hears(self) -> None:
+        """Nobody resumes into silence without saying so. Raises HttpError 409."""
+        seen = await self._actors.snapshots("notifier", wait_s=_LOOK_S)
+        unheard = {name: one.get("undelivered", "it does not answer") for name, one in seen.items()}
+        if any(unheard.values()):
+            why = f"alerts reach nobody ({unheard}); mend that, or resume with `unheard` (--unheard)"
+            raise HttpError(409, "alerts_unheard", why)
 
     async def _perform(self, record: Record) -> Reply:
         return await self._effects.perform(record, self._log.book)
