@@ -244,6 +244,8 @@ async def test_f20_after_a_403_nothing_is_sent_for_ten_minutes(by_rest: World) -
     assert isinstance(cancelled, Rejected)
     with pytest.raises(VenueError, match="403"):
         await by_rest.venue.position(SYMBOL)
+    (fault,) = await by_rest.venue.account_faults(SYMBOL)
+    assert "403" in fault
     assert 590_000 < by_rest.venue.counters()["banned_ms"] <= 600_000
     assert arrivals(by_rest, order.request.order_link_id) == []
 
@@ -280,6 +282,8 @@ async def test_f21_f65_a_clock_an_hour_off_signs_nothing_until_it_is_right_again
         assert outcomes[1].code == "CLOCK"
         with pytest.raises(VenueError, match="clock"):
             await world.venue.position(SYMBOL)
+        (fault,) = await world.venue.account_faults(SYMBOL)
+        assert "clock" in fault
         assert arrivals(world, order.request.order_link_id) == []
         world.clock.skew_ms = 0
         await asyncio.sleep(1.1)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from hedgelock_actors.adapters.bybit import codec, conditions
 from hedgelock_actors.adapters.bybit import fields as f
@@ -67,6 +68,12 @@ _HISTORY_MS = 2 * 365 * 86_400_000  # how far back the venue answers
 # Years of history are 104 queries; the venue allows 50 per second.
 _SPAN_PAUSE_S = 0.025
 _OPEN_ONLY, _CLOSED_ONLY = 0, 1
+_STANDSTILLS: Mapping[str, str] = MappingProxyType(
+    {
+        "BANNED": "the venue refuses our address (HTTP 403): silent for ten minutes",
+        "CLOCK": "our clock and the venue's are too far apart: nothing is signed",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -329,7 +336,12 @@ class BybitVenue:
         return conditions.maintenance(f.rows(answer.result.get("list"), "list"), self._endpoints)
 
     async def account_faults(self, symbol: str) -> Sequence[str]:
-        """What forbids new orders: the account's settings (leverage as first seen), or an instrument not traded."""
+        """What forbids new orders: the account's settings (leverage as first seen), an instrument that is not traded,
+        or that nothing may be sent at all. The texts stay the same for as long as the fault does.
+        """
+        refusal = await self._rest.refusal()
+        if refusal is not None and refusal.code in _STANDSTILLS:
+            return [_STANDSTILLS[refusal.code]]
         positions = await self._rest.query("get_positions", category=codec.CATEGORY, symbol=symbol)
         account = await self._rest.query("get_account_info")
         listed = await self._rest.query("get_instruments_info", category=codec.CATEGORY, symbol=symbol)
