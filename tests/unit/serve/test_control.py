@@ -27,7 +27,7 @@ def rig() -> Rig:
     return Rig()
 
 
-async def test_a_halt_is_recorded_then_latched_everywhere_then_confirmed(rig: Rig) -> None:
+async def test_a_halt_is_recorded_then_applied_then_confirmed(rig: Rig) -> None:
     answer = await rig.post("/halt", ANY)
     assert answer.status_code == 200
     assert answer.json() == {
@@ -84,7 +84,7 @@ async def test_every_change_takes_the_next_epoch_above_all_that_was_heard(rig: R
         "approvals/ab/approve",
     ],
 )
-async def test_without_a_token_nothing_happens(rig: Rig, path: str, headers: dict[str, str]) -> None:
+async def test_without_the_token_nothing_happens(rig: Rig, path: str, headers: dict[str, str]) -> None:
     async with rig.http() as http:
         answer = await http.post(f"/{path}", headers=headers)
         other = await http.post("/halt", headers={"authorization": "Bearer other"})
@@ -108,7 +108,7 @@ async def test_a_halt_says_why_or_nothing(rig: Rig, body: str) -> None:
 # ------------------------------------------------------------ without a journal, and with a slow one
 
 
-async def test_a_halt_waits_for_no_database_and_everything_else_does(rig: Rig) -> None:
+async def test_a_halt_waits_for_no_database_but_a_resume_does(rig: Rig) -> None:
     assert isinstance(rig.journal, MemoryJournal)
     rig.journal.available = False
     halt = await rig.post("/halt", ANY)
