@@ -30,6 +30,7 @@ from hedgelock_actors.ports.lease import Lease
 from hedgelock_actors.position_keeper import PositionKeeper
 from hedgelock_actors.risk_calculator import RiskCalculator
 from hedgelock_actors.runtime import trace
+from hedgelock_actors.runtime.agreement import check_agreement
 from hedgelock_actors.runtime.alert_file import ALERTS_FILE, AlertFile
 from hedgelock_actors.runtime.config import AccountConfig, Config
 from hedgelock_actors.runtime.control_feed import ControlFeed
@@ -128,6 +129,7 @@ async def compose(name: str, state: Path, epoch: int, latch: Latch, deliver: Del
 
 async def _parts(state: Path, name: str) -> Parts:
     config, wiring = read_config(state), read_wiring(state)
+    check_agreement(config, run_build=wiring.build, replay=wiring.replay, venue_url=wiring.venue_url)
     journal = ScopedJournal(PostgresJournal(wiring.postgres_url), wiring.journal_scope)
     cache = RedisCache(wiring.redis_url)
     parts = Parts(

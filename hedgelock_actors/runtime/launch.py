@@ -81,6 +81,7 @@ class Up:
             StartFailed: something did not come up. Call `stop` in any case.
         """
         policy_of(self.config)  # a rule that makes no sense is told before anything starts
+        refuse_live_replay(self.config, self.options)
         check_people(self.config)
         self._take_lock()
         ports = cluster.choose_ports(self.config)
@@ -262,6 +263,21 @@ class Up:
             ray_address=cluster.address(),
         )
         write_run(self.state, self.info)
+
+
+def refuse_live_replay(config: Config, options: UpOptions) -> None:
+    """Recorded prices are for an exchange of our own: with another venue they would be ignored, and orders would be
+    real. Raises ConfigError.
+    """
+    given = {"--prices": options.prices, "--funding": options.funding, "--from": options.from_, "--to": options.to}
+    asked = [name for name, value in given.items() if value]
+    venue = config.venue
+    if asked and (venue.environment != "local" or venue.url is not None):
+        raise ConfigError(
+            asked[0],
+            f"a replay needs the simulated exchange, and the configuration says {venue.url or venue.environment}; "
+            "use venue.environment local without a url",
+        )
 
 
 def exchange_arguments(config: Config, options: UpOptions) -> list[str]:

@@ -14,6 +14,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from hedgelock_actors.runtime import agreement
 from hedgelock_actors.runtime.config import Config
 
 WIRING_FILE = "wiring.json"
@@ -44,6 +45,8 @@ class Wiring(BaseModel):
     """Prefix of all journal streams: one simulated account each; "" where the account goes on."""
     replay: bool
     """True when time is the exchange's (`/sim/clock`), false for the wall clock."""
+    build: str = Field(default_factory=agreement.build)
+    """Which code started the run; no other takes part in it."""
 
 
 def write_private(path: Path, text: str) -> None:
