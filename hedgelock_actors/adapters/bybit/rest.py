@@ -32,7 +32,9 @@ _WORKERS = 4
 # A kept-alive connection that the venue may have closed meanwhile would turn an order into an Unknown for nothing.
 _IDLE_RECONNECT_S = 20.0
 _NOT_JSON = 409
-_WRONG_TIME = 10002
+_WRONG_TIME, _TOO_OFTEN = 10002, 10006
+# What the venue allows of most questions per account; its answers tell where it is less.
+_QUERIES_PER_SECOND = 50
 _CLOCK_QUERY = "get_server_time"
 # While our clock is not believed, the venue's is asked again so often.
 _RECHECK_S = 1.0
@@ -130,6 +132,7 @@ class RestClient:
         self._clock = clock
         self._window_ms = window_ms
         self._address = Lane(_ADDRESS_LIMIT, _ADDRESS_WINDOW_MS, learns=False)
+        self._lanes: dict[str, Lane] = {}
         self._checked_s = 0.0
         self._local = threading.local()
         self._opened: list[_SignedHttp] = []
@@ -193,10 +196,27 @@ class RestClient:
     async def _ask(self, method: str, params: Params) -> Reply:
         if (refusal := await self.refusal()) is not None:
             return refusal
-        ticket = await self.turns.take(self._address, 1, _QUERY_WAIT_MS, _RESERVED)
-        if ticket is None:
-            return NotSent(code="PACE", text="too many requests from our address already")
-        return await self._send(method, params, ticket)
+        lane = self._lanes.setdefault(method, Lane(_QUERIES_PER_SECOND))
+        turn = await self.turns.take(lane, 1, _QUERY_WAIT_MS)
+        if turn is None:
+            return NotSent(code="PACE", text="too many of these questions already")
+        reply: Reply = NotSent(code="PACE", text="too many requests from our address already")
+        try:
+            ticket = await self.turns.take(self._address, 1, _QUERY_WAIT_MS, _RESERVED)
+            if ticket is not None:
+                reply = await self._send(method, params, ticket)
+        finally:
+            self._settle(lane, turn, reply)
+        return reply
+
+    def _settle(self, lane: Lane, turn: Ticket, reply: Reply) -> None:
+        now_ms = self.turns.now_ms()
+        if isinstance(reply, Answer):
+            lane.settle(turn, now_ms, reply.time_ms, reply.allowance)
+            if reply.code == _TOO_OFTEN:
+                lane.refused(reply.allowance.reset_ms if reply.allowance else 0, now_ms)
+        else:
+            lane.settle(turn, now_ms)
 
     async def _send(self, method: str, params: Params, ticket: Ticket) -> Reply:
         try:

@@ -23,11 +23,16 @@ class Turns:
         return self._clock.now_ms() + self._standing_ms
 
     async def take(self, lane: Lane, units: int, wait_ms: int, spare: int = 0) -> Ticket | None:
-        """Take `units`, leaving `spare`; None when it would not be our turn within `wait_ms`."""
+        """Take `units`, leaving `spare`; None when it would not be our turn within `wait_ms`.
+
+        In lock-step it is now or never: the venue's time may be waiting for whoever would wait here.
+        """
         lock = self._locks.setdefault(lane, asyncio.Lock())
         now_ms = self.now_ms()
         if not lock.locked() and (ticket := lane.take(units, now_ms, spare)) is not None:
             return ticket
+        if self._clock.paced and getattr(self._clock, "state", "") == "running":
+            return None
         deadline_ms = now_ms + wait_ms
         self.waited += 1
         async with lock:

@@ -147,6 +147,28 @@ async def test_f20_queries_leave_room_for_orders_before_the_address_is_banned(
     assert isinstance(await create(client), Answer)
 
 
+async def test_f20_questions_keep_to_the_pace_that_the_venue_tells(
+    venue: FakeVenue, client: RestClient, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def strict(request: web.Request) -> web.StreamResponse:
+        left = 2 - len([one for one in venue.requests if one.path == LISTING])
+        headers = {"X-Bapi-Limit": "2", "X-Bapi-Limit-Status": str(left), "X-Bapi-Limit-Reset-Timestamp": str(NOW_MS)}
+        return web.json_response(envelope({"list": []}), headers=headers)
+
+    monkeypatch.setattr(rest, "_QUERY_WAIT_MS", 0)
+    venue.answer(LISTING, strict)
+    await ask(client)
+    await ask(client)
+    with pytest.raises(VenueError, match="too many of these questions"):
+        await ask(client)
+    await clock.advance(1_005)
+    venue.answer(LISTING, envelope(code=10006, text="Too many visits!"))
+    with pytest.raises(VenueError, match="10006"):
+        await ask(client)
+    with pytest.raises(VenueError, match="too many of these questions"):
+        await ask(client)
+
+
 async def test_after_closing_nothing_is_sent_and_nothing_raises(venue: FakeVenue, client: RestClient) -> None:
     client.close()
     refused = await create(client)

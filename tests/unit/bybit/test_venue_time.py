@@ -78,6 +78,21 @@ async def test_a_turn_that_comes_too_late_is_not_waited_for() -> None:
     assert clock.now_ms() == NOW
 
 
+async def test_in_lock_step_nobody_waits_for_a_time_that_may_wait_for_him() -> None:
+    class LockStep(ManualClock):
+        state = "running"
+
+    clock, lane = LockStep(NOW), Lane(1)
+    turns = Turns(clock)
+    assert await turns.take(lane, 1, 10_000) is not None
+    assert await turns.take(lane, 1, 10_000) is None
+    clock.state = "held"
+    waiting = asyncio.create_task(turns.take(lane, 1, 10_000))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    waiting.cancel()
+
+
 @pytest.mark.parametrize("moves", [True, False])
 async def test_time_that_stands_still_lets_the_window_pass_by_the_wall(moves: bool) -> None:
     """A venue that is held counts by the wall: whoever has slept for it has his turn."""
