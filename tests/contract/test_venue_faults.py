@@ -323,16 +323,16 @@ async def test_f25_a_reduce_only_order_that_the_venue_splits_keeps_its_id_on_eve
         order = await world.order("0.16", side=Side.BUY, reduce_only=True)
         link = order.request.order_link_id
         assert isinstance(await world.place(order), Accepted)
-        await until(
-            lambda: (
-                sum(e.qty for e in world.events if isinstance(e, Execution) and e.order_link_id == link)
-                == Decimal("0.16")
-            )
-        )
+
+        def parts() -> set[str]:
+            ours = [view for view in world.events if isinstance(view, OrderView) and view.order_link_id == link]
+            return {view.order_id for view in ours if view.status is OrderStatus.FILLED}
+
+        await until(lambda: len(parts()) == 4)
     finally:
         world.running.fault(kind="split")
-    parts = {view.order_id for view in await world.heard(OrderView, lambda view: view.order_link_id == link)}
-    assert len(parts) == 4
+    filled = await world.heard(Execution, lambda one: one.order_link_id == link, count=4)
+    assert sum(one.qty for one in filled) == Decimal("0.16")
 
 
 async def test_f26_a_market_order_out_of_range_is_cancelled_without_a_fill(world: World) -> None:
