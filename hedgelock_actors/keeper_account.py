@@ -133,6 +133,16 @@ class AccountBook:
         )
         return self.loan
 
+    def loan_ended(self, now_ms: int) -> LoanChanged | None:
+        """A new version of a loan that is there no more: nothing owed, nothing pledged. None when that is known."""
+        self.loan_read_ms = now_ms
+        known = self.loan
+        if known is None or (known.collateral, known.debt) == (ZERO, ZERO):
+            return None
+        gone = {"collateral": ZERO, "debt": ZERO, "lender_ltv": 0.0, "ts_ms": now_ms, "version": known.version + 1}
+        self.loan = known.model_copy(update=gone)
+        return self.loan
+
     # ------------------------------------------------------------ the money
 
     def cash(self, fold: PositionFold) -> Decimal | None:

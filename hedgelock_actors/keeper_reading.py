@@ -23,6 +23,8 @@ WALLET_MS = 30_000
 RECONCILE_MS = 30_000
 MISMATCHES_TO_TELL = 3
 """Consecutive readings of the position that disagree with the executions before it is told."""
+EMPTY_READS_TO_END = 3
+"""Consecutive readings without any loan before it is believed that there is none: a hedge comes off by it."""
 
 
 class Tell(Protocol):
@@ -62,7 +64,7 @@ class AccountReading:
         self._subscribed = self._backfill = False
         self._wallet_due = True
         self._wallet_ms = self._loans_ms = self._compared_ms = 0
-        self._mismatches = 0
+        self._mismatches = self._empty_reads = 0
 
     # ------------------------------------------------------------ at the beginning, and what time brings
 
@@ -131,9 +133,11 @@ class AccountReading:
     async def _read_loans(self) -> None:
         self._loans_ms = self._clock.now_ms()
         views = [one for one in await self._loans.loans() if one.collateral_coin == self._asset]
-        if not views:
+        self._empty_reads = 0 if views else self._empty_reads + 1
+        if not views and self._empty_reads < EMPTY_READS_TO_END:
             return
-        loan = self.book.loan_now(views[0], self._clock.now_ms())
+        now_ms = self._clock.now_ms()
+        loan = self.book.loan_now(views[0], now_ms) if views else self.book.loan_ended(now_ms)
         if loan is not None:
             self.owe("loan", f"loan:{loan.version}", loan.model_dump(mode="json"))
             await self._tell(self._risk, loan)

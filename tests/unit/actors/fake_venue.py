@@ -390,6 +390,8 @@ class FakeLoans:
 
     async def loans(self) -> Sequence[LoanView]:
         self._query()
+        if self.debt == ZERO and self.collateral == ZERO:
+            return []
         return [
             LoanView(
                 loan_id="loan-1",

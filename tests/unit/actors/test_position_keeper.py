@@ -123,6 +123,54 @@ async def test_a_demand_becomes_a_target_that_is_journalled_before_it_is_stated(
     assert (more.version, more.target_short_qty) == (2, Decimal("2.500"))
 
 
+async def test_f29_of_two_that_decide_at_once_the_newer_is_heard_and_goes_on_from_what_stands(desk: Desk) -> None:
+    await desk.demand("1.5")
+    old, desk.keeper = desk.keeper, desk.build()
+    await desk.keeper.start()
+    await desk.keeper.receive(tick(desk.clock.now_ms()))
+    desk.transport.forget()
+    decided = await desk.demand("2.5")
+    assert decided is not None
+    assert (decided.version, decided.target_short_qty) == (2, Decimal("2.500"))
+    desk.transport.forget()
+    desk.keeper, newer = old, desk.keeper
+    assert await desk.demand("3.5") is None, "what it decided is not on record, so nobody hears of it"
+    assert old.stopped
+    desk.keeper = newer
+    assert [row.kind for row in desk.journal.rows(KEEPER)].count("target") == 2
+
+
+async def test_f45_collateral_that_is_taken_away_is_told_at_the_next_reading(desk: Desk) -> None:
+    before = desk.transport.messages(LoanChanged, "risk")[-1]
+    desk.loans.collateral = Decimal(6)
+    await desk.seconds(Policy().loan.poll_ms // 1_000 + 1)
+    told = desk.transport.messages(LoanChanged, "risk")[-1]
+    assert (told.version, told.collateral, told.debt) == (before.version + 1, 6, 240_000)
+
+
+async def test_f45_a_loan_that_ended_is_believed_at_the_third_reading_and_may_begin_anew(desk: Desk) -> None:
+    before = desk.transport.messages(LoanChanged, "risk")[-1]
+    poll_s = Policy().loan.poll_ms // 1_000
+    desk.loans.collateral = desk.loans.debt = Decimal(0)
+    await desk.seconds(2 * poll_s)
+    assert desk.transport.messages(LoanChanged, "risk")[-1] == before, "a list may be empty by mistake"
+    await desk.seconds(poll_s + 1)
+    told = desk.transport.messages(LoanChanged, "risk")[-1]
+    assert (told.version, told.collateral, told.debt, told.lender_ltv) == (before.version + 1, 0, 0, 0)
+    await desk.seconds(5 * poll_s)
+    assert desk.kinds().count("loan") == 2, "told once"
+    desk.loans.collateral, desk.loans.debt = Decimal(1), Decimal(1_000)
+    await desk.seconds(poll_s + 1)
+    assert desk.transport.messages(LoanChanged, "risk")[-1].version == before.version + 2
+
+
+async def test_f45_without_a_loan_the_hedge_comes_off_at_once(desk: Desk) -> None:
+    await desk.demand("2.5")
+    said = await desk.demand("0", neutral="0", level=RiskLevel.SAFE)
+    assert said is not None
+    assert said.target_short_qty == 0
+
+
 async def test_less_waits_out_its_dwell(desk: Desk) -> None:
     await desk.demand("2.5")
     await desk.seconds(1)

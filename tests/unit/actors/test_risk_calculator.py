@@ -116,6 +116,17 @@ async def test_f44_older_versions_and_older_prices_change_nothing(desk: Desk) ->
     assert len(desk.transport.sent) == sent
 
 
+async def test_f45_with_less_collateral_more_is_to_be_hedged_and_without_a_loan_nothing(desk: Desk) -> None:
+    before = await desk.at(60_000)
+    await desk.risk.receive(loan(2, collateral=9))
+    less = await desk.at(60_000)
+    assert (less.collateral_qty, less.level) == (9, RiskLevel.CAUTION)
+    assert less.floor_qty > before.floor_qty
+    await desk.risk.receive(loan(3, debt=0, collateral=0))
+    none = await desk.at(60_000)
+    assert (none.floor_qty, none.neutral_qty, none.lender_ltv) == (0, 0, 0)
+
+
 async def test_levels_go_up_at_once_and_down_after_the_dwell(desk: Desk) -> None:
     await desk.at(60_100)
     await desk.at(53_000)
