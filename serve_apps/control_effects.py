@@ -5,6 +5,7 @@ from the record, and an actor that has it already changes nothing.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -61,15 +62,17 @@ class Effects:
 
     # ------------------------------------------------------------ the trading state
 
-    async def set_mode(self, state: TradingState, *, recorded: bool) -> Reply:
+    async def set_mode(self, state: TradingState, *, recorded: bool, began: float | None = None) -> Reply:
         """Latch a state in every router's process; confirmed means that it is latched there."""
+        began = time.monotonic() if began is None else began
         held = await self._actors.apply(state)
-        return await self.mode_reply(state, held, recorded=recorded)
+        return await self.mode_reply(state, held, recorded=recorded, began=began)
 
     async def mode_reply(
-        self, state: TradingState, held: Mapping[str, TradingState | None], *, recorded: bool
+        self, state: TradingState, held: Mapping[str, TradingState | None], *, recorded: bool, began: float
     ) -> Reply:
         """What holds where, with the orders that are in flight."""
+        took_ms = round((time.monotonic() - began) * 1_000)
         confirmed = [name for name, one in held.items() if holds(one, state)]
         in_flight, unknown = await self._in_flight()
         answer = ModeResponse(
@@ -82,6 +85,7 @@ class Effects:
             routers_not_confirmed=[name for name in held if name not in confirmed],
             orders_in_flight=in_flight,
             in_flight_unknown=unknown,
+            took_ms=took_ms,
             ts_ms=self._now_ms(),
         )
         return reply(answer, 200 if answer.confirmed else 202)

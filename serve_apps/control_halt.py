@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -39,11 +40,12 @@ class Halt:
 
         Raises what `recording` raises when the request makes no sense.
         """
+        began = time.monotonic()
         done, _ = await asyncio.wait({recording}, timeout=RECORD_S)
         if done and not _no_journal(recording):
             record = recording.result()
-            return await self._effects.set_mode(state_of(record.entry.payload), recorded=True)
-        return await self._without_record(asked, recording, reason)
+            return await self._effects.set_mode(state_of(record.entry.payload), recorded=True, began=began)
+        return await self._without_record(asked, recording, reason, began)
 
     async def stop(self) -> None:
         """Give up what is still to be recorded."""
@@ -51,7 +53,7 @@ class Halt:
             task.cancel()
         await asyncio.gather(*self._later, return_exceptions=True)
 
-    async def _without_record(self, asked: Asked, recording: Recording, reason: str) -> Reply:
+    async def _without_record(self, asked: Asked, recording: Recording, reason: str, began: float) -> Reply:
         epoch = max(self._log.book.state.epoch, await self.heard_epoch(LOOK_S)) + 1
         state = TradingState(TradingMode.HALTED, epoch, reason)
         held = await self._actors.apply(state)
@@ -62,7 +64,7 @@ class Halt:
         task = asyncio.create_task(self._record_later(asked, recording, state), name="record-halt")
         self._later.add(task)
         task.add_done_callback(self._later.discard)
-        return await self._effects.mode_reply(state, held, recorded=False)
+        return await self._effects.mode_reply(state, held, recorded=False, began=began)
 
     async def heard_epoch(self, wait_s: float) -> int:
         """The highest epoch that the actors say they have heard, as far as the supervisor knows."""

@@ -130,6 +130,8 @@ class ModeResponse(msgspec.Struct, frozen=True, kw_only=True):
     routers_not_confirmed: Sequence[str]
     orders_in_flight: Sequence[Mapping[str, object]]
     in_flight_unknown: Sequence[str]
+    took_ms: int
+    """Wall ms from the request to the last router's word."""
     ts_ms: int
 
 

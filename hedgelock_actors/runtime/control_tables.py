@@ -20,7 +20,8 @@ def mode(answer: Answer) -> RenderableType:
     text = Text(f"{answer['mode']} in epoch {answer['epoch']}: ", style="bold")
     text.append("recorded; " if answer["recorded"] else "NOT on record yet (no journal); ")
     if answer["confirmed"]:
-        text.append("latched in the process of every order router", style="green")
+        took = f", after {answer['took_ms']} ms" if "took_ms" in answer else ""
+        text.append(f"latched in the process of every order router{took}", style="green")
     else:
         missing = ", ".join(answer["routers_not_confirmed"]) or "any router: none was reached"
         text.append(f"NOT CONFIRMED by {missing}; they read it from the record", style="bold red")
