@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hedgelock_actors.adapters.bybit.outcome import (
+    AMEND,
     CANCEL,
     CREATE,
     REPAY,
@@ -15,7 +18,10 @@ from hedgelock_actors.adapters.bybit.outcome import (
     HttpFailure,
     Meaning,
     NoAnswer,
+    NotSent,
+    amend_outcome,
     cancel_outcome,
+    in_trouble,
     meaning,
     submit_outcome,
 )
@@ -93,3 +99,38 @@ def test_loans_and_transfers_have_their_own_refusals() -> None:
     assert meaning(148999, REPAY) is Meaning.UNKNOWN
     assert meaning(131228, TRANSFER) is Meaning.REFUSED
     assert meaning(131228, CANCEL) is Meaning.UNKNOWN
+
+
+@pytest.mark.parametrize("table", [CREATE, AMEND, CANCEL, TRANSFER, REPAY])
+def test_every_table_knows_the_codes_that_any_request_may_meet(table: Mapping[int, Meaning]) -> None:
+    assert table[0] is Meaning.ACCEPTED
+    common = [code for code in REFUSED if code < 100_000 and code != 30228]
+    assert {table[code] for code in common} == {Meaning.REFUSED}
+    assert {table[code] for code in REFUSED_FOR_NOW} == {Meaning.REFUSED_FOR_NOW}
+    assert {table[code] for code in UNKNOWN} == {Meaning.UNKNOWN}
+
+
+def test_f32_an_amendment_is_three_valued() -> None:
+    assert amend_outcome(said(0, orderId="o-1")) == Accepted("o-1")
+    assert amend_outcome(said(110001)) == Rejected("110001", "text"), "no such order: nothing was changed"
+    assert amend_outcome(said(110079)) == Rejected("110079", "text", retry=True)
+    assert isinstance(amend_outcome(said(10016)), Unknown)
+    assert isinstance(amend_outcome(NoAnswer(cause="lost")), Unknown)
+
+
+@pytest.mark.parametrize("code", [110063, 110066])
+def test_f10_a_cancel_that_meets_a_venue_at_rest_may_be_sent_again(code: int) -> None:
+    assert cancel_outcome(said(code)) == Rejected(str(code), "text", retry=True)
+
+
+def test_what_was_not_sent_may_be_sent_again() -> None:
+    assert submit_outcome(NotSent(code="PACE", text="later")) == Rejected("PACE", "later", retry=True)
+
+
+def test_trouble_of_the_venue_is_not_its_no() -> None:
+    assert in_trouble(NoAnswer(cause="lost"))
+    assert in_trouble(HttpFailure(status=503))
+    assert in_trouble(said(10016))
+    assert not in_trouble(said(110007))
+    assert not in_trouble(said(10006))
+    assert not in_trouble(NotSent(code="PACE", text="later"))
