@@ -50,7 +50,9 @@ def test_f47_dying_once_anywhere(story: str, lag_ms: int, loop: QuickLoop) -> No
         fine(one)
         assert len(one.deaths) == len(one.schedule.fuses)
     places = {word for one in runs for place in one.deaths for word in words(place)}
-    assert MUST_DIE.get(story, set()) <= places
+    # An order that shows after 25 s is taken back before it could be moved.
+    must = {place for place in MUST_DIE.get(story, set()) if lag_ms < 25_000 or "amend" not in place}
+    assert must <= places
 
 
 def words(place: str) -> list[str]:
