@@ -14,6 +14,7 @@ from hedgelock_actors.router_book import RouterBook
 
 AGAIN_MS = 1_000
 AGAIN_MAX_MS = 60_000
+AGAIN_SHOWN_MAX_MS = 5_000
 LOOK_AFTER_MS = 500
 BATCH = 10
 
@@ -22,6 +23,8 @@ BATCH = 10
 class _Wanted:
     due_ms: int
     tries: int = 0
+    shown: bool = False
+    """The venue has shown the order: from then on a cancel reaches it."""
 
 
 class Canceller:
@@ -60,13 +63,15 @@ class Canceller:
         now_ms = self._clock.now_ms()
         for link in [one for one in self._wanted if self._is_closed(one)]:
             del self._wanted[link]
+        self._notice_shown(now_ms)
         due = [link for link, one in self._wanted.items() if one.due_ms <= now_ms][:BATCH]
         if not due:
             return
         for link in due:
             wanted = self._wanted[link]
             wanted.tries += 1
-            wanted.due_ms = now_ms + min(AGAIN_MAX_MS, AGAIN_MS * 2 ** min(wanted.tries - 1, 6))
+            longest_ms = AGAIN_SHOWN_MAX_MS if wanted.shown else AGAIN_MAX_MS
+            wanted.due_ms = now_ms + min(longest_ms, AGAIN_MS * 2 ** min(wanted.tries - 1, 6))
             tracked = self._book.orders.get(link)
             if tracked is not None:
                 tracked.look_ms = min(tracked.look_ms, now_ms + LOOK_AFTER_MS)
@@ -85,6 +90,14 @@ class Canceller:
         for task in asking:
             task.cancel()
         await asyncio.gather(*asking, return_exceptions=True)
+
+    def _notice_shown(self, now_ms: int) -> None:
+        for link, wanted in self._wanted.items():
+            tracked = self._book.orders.get(link)
+            if not wanted.shown and tracked is not None and not tracked.unresolved:
+                wanted.shown = True
+                if wanted.tries > 0:
+                    wanted.tries, wanted.due_ms = 0, now_ms
 
     async def _ask(self, links: Sequence[str]) -> None:
         try:
