@@ -84,8 +84,8 @@ class OrderEntry:
         return await self._send(_Request(Kind.CANCEL, "order.cancel-batch", "cancel_batch_order", body, len(named)))
 
     def batch_size(self) -> int:
-        """How many orders one batch of cancels may name and still find room in its lane."""
-        return max(1, min(BATCH_MAX, self._pace.lanes[Kind.CANCEL].limit))
+        """How many orders the next batch of cancels should name: what goes out at once, not what would have to wait."""
+        return max(1, min(BATCH_MAX, self._pace.lanes[Kind.CANCEL].room(self._rest.turns.now_ms())))
 
     def counters(self) -> dict[str, float]:
         """What happened so far; breakers are 0 closed, 1 half-open, 2 open."""

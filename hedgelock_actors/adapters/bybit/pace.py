@@ -70,6 +70,11 @@ class Lane:
             return None
         return self.force(units)
 
+    def room(self, now_ms: int) -> int:
+        """Units that may be taken now."""
+        self._drop(now_ms)
+        return 0 if now_ms < self._blocked_ms else max(0, self.limit - self._used)
+
     def force(self, units: int) -> Ticket:
         """Take `units` whether there is room or not: they go out anyway, and count."""
         self._used += units

@@ -255,9 +255,8 @@ class BybitVenue:
     async def cancel_many(self, symbol: str, order_link_ids: Sequence[str]) -> Sequence[CancelOutcome]:
         """Cancel several by the venue's batch; outcomes in the order of the ids."""
         outcomes: list[CancelOutcome] = []
-        size = self._entry.batch_size()
-        for start in range(0, len(order_link_ids), size):
-            some = order_link_ids[start : start + size]
+        while len(outcomes) < len(order_link_ids):
+            some = order_link_ids[len(outcomes) : len(outcomes) + self._entry.batch_size()]
             reply = await self._entry.cancel_batch([{"symbol": symbol, "orderLinkId": link} for link in some])
             outcomes += batch_outcomes(reply, len(some), CANCEL)
         return outcomes

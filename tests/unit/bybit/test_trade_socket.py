@@ -402,7 +402,16 @@ async def test_a_batch_of_cancels_takes_its_units_and_each_gets_its_outcome(venu
         assert outcomes == [Accepted("hl-0"), Unknown("110001 m"), Rejected("10006", "m", retry=True)]
         assert entry.counters()["orders_limited"] == 1
         assert pace.lanes[Kind.CANCEL].take(1, NOW_MS) is None, "one of them was too often"
+        assert entry.batch_size() == 1, "nothing goes out now: the next one waits alone"
+
+
+async def test_a_batch_of_cancels_names_what_may_go_out_now(venue: FakeVenue) -> None:
+    pace = Pace()
+    async with entry_on(venue, pace=pace) as entry:
         assert entry.batch_size() == 10
+        for _ in range(4):
+            assert submit_outcome(await entry.cancel(BODY)) == Accepted("o-1")
+        assert entry.batch_size() == 6
 
 
 @pytest.mark.parametrize(
