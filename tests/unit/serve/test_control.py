@@ -179,6 +179,21 @@ async def test_a_slow_journal_delays_a_halt_by_its_share_of_a_second_only() -> N
     assert [state.epoch for state in rig.cluster.applied] == [5]
 
 
+async def test_a_record_that_comes_late_in_the_same_epoch_is_the_record_of_what_took_effect() -> None:
+    rig = Rig(SlowJournal())
+    rig.cluster.epoch = 0
+    async with rig.http() as http:
+        answer = await http.post("/halt", headers=auth(), json=ANY)
+        assert (answer.json()["recorded"], answer.json()["epoch"]) == (False, 1)
+        for _ in range(200):
+            if rig.kinds():
+                break
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+    assert rig.kinds() == ["trading_state"]
+    assert rig.cluster.applied == [TradingState(TradingMode.HALTED, 1, "drill")] * 2, "told again from the record"
+
+
 class ContestedJournal(MemoryJournal):
     """Another writer comes in between every time."""
 
