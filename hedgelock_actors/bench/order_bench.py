@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -18,8 +19,10 @@ from typing import Any
 import httpx
 
 from hedgelock_actors.adapters.postgres.journal import PostgresJournal
+from hedgelock_actors.bench.cpu import CpuMeter
 from hedgelock_actors.bench.stages import ENDS, NS_PER_MS, STAGES, Sent, Spread, Stamps, between, way_of
 from hedgelock_actors.bench.venue import EVERY_STEP, configured, merged, name_of, start_exchange
+from hedgelock_actors.ports.journal import Record
 from hedgelock_actors.runtime.handles import Cluster, Unreachable
 from hedgelock_actors.runtime.launch import Up, UpOptions
 from hedgelock_actors.runtime.names import router_name
@@ -64,8 +67,10 @@ class BenchResult:
     duplicates: int
     rate_limited: int
     """Requests that the venue refused because they were too many (10006)."""
-    refused: int
-    """Orders that our own limits stopped."""
+    refusals: Mapping[str, int]
+    """Orders that our own limits stopped at the last line, by code."""
+    cpu_ms_per_order: Mapping[str, float]
+    """Processor time by process, over the orders of the measured time."""
 
     @property
     def ratio(self) -> float:
@@ -112,8 +117,10 @@ async def bench_order(options: BenchOptions, say: Say) -> BenchResult:
         try:
             await run.start()
             say("measuring")
+            meter = CpuMeter(exchange.pid, await _pids(run), place / "state")
             began_ns = await _drive(run, exchange, options)
-            return await _collect(run, exchange, options, stamps, floor, began_ns, place)
+            used_ms = meter.used_ms()
+            return await _collect(run, exchange, options, stamps, floor, began_ns, place, used_ms)
         finally:
             for trouble in await run.stop():
                 say(trouble)
@@ -206,6 +213,7 @@ async def _collect(
     floor: Sequence[Sent],
     began_ns: int,
     place: Path,
+    used_ms: Mapping[str, float],
 ) -> BenchResult:
     for price_ms, at_ns in await _asked(exchange, "/sim/published"):
         stamps.note("published", str(price_ms), at_ns)
@@ -225,8 +233,6 @@ async def _collect(
         (way["arrived"] - way["published"]) / NS_PER_MS for way in ways if {"arrived", "published"} <= way.keys()
     ]
     accounts = [report["accounts"][account.uid] for account in exchange.accounts[: options.accounts]]
-    seen: Mapping[str, Any] = await run.operator.actors() if run.operator is not None else {}
-    refused = sum(int(health.get("counters", {}).get("refused", 0)) for health in seen.get("actors", {}).values())
     return BenchResult(
         options=options,
         wire=wire,
@@ -238,7 +244,8 @@ async def _collect(
         orders_per_second=_rate([row["monotonic_ns"] for row in arrivals]),
         duplicates=sum(int(one["duplicate_orders"]) for one in accounts),
         rate_limited=int(report["server"]["counters"].get("rate_limited", 0)),
-        refused=refused,
+        refusals=await _refusals(run, options.accounts),
+        cpu_ms_per_order={name: ms / max(1, len(arrivals)) for name, ms in used_ms.items()},
     )
 
 
@@ -257,17 +264,32 @@ def _rate(stamps_ns: Sequence[int]) -> float:
 
 async def _sent(run: Up, accounts: int) -> list[Sent]:
     """First orders of intents that follow a target, as the routers have journalled them."""
+    found = []
+    for record in await _records(run, accounts, "intent"):
+        payload = record.entry.payload
+        price = str(payload.get("causation_id", "")).rpartition(":")[2]
+        if payload.get("attempt") == 0 and price.isdigit():
+            link = str(payload["order_link_id"])
+            found.append(Sent(account=record.entry.account, link=link, price_ms=int(price)))
+    return found
+
+
+async def _refusals(run: Up, accounts: int) -> Mapping[str, int]:
+    whys = [str(record.entry.payload.get("why", "")) for record in await _records(run, accounts, "absent")]
+    return dict(Counter(why.partition(":")[0] for why in whys))
+
+
+async def _records(run: Up, accounts: int, kind: str) -> list[Record]:
     if run.wiring is None:
         raise BenchFailed("the run has ended")
     journal = PostgresJournal(run.wiring.postgres_url)
-    found = []
     try:
-        for account in (name_of(number) for number in range(accounts)):
-            async for record in journal.read(router_name(account), kinds=["intent"]):
-                payload = record.entry.payload
-                price = str(payload.get("causation_id", "")).rpartition(":")[2]
-                if payload.get("attempt") == 0 and price.isdigit():
-                    found.append(Sent(account=account, link=str(payload["order_link_id"]), price_ms=int(price)))
+        names = [router_name(name_of(number)) for number in range(accounts)]
+        return [record for name in names async for record in journal.read(name, kinds=[kind])]
     finally:
         await journal.close()
-    return found
+
+
+async def _pids(run: Up) -> Mapping[str, int]:
+    seen: Mapping[str, Any] = await run.operator.actors() if run.operator is not None else {}
+    return {name: int(one["pid"]) for name, one in seen.get("actors", {}).items() if "pid" in one}

@@ -12,7 +12,7 @@ from hedgelock_actors.bench.stages import Spread
 
 def as_table(found: BenchResult) -> RenderableType:
     """Latencies against the floor, where the time goes, and what was promised."""
-    return Group(_ends(found), _stages(found), Text(_facts(found)), *_promises(found))
+    return Group(_ends(found), _stages(found), Text(_cpu(found)), Text(_facts(found)), *_promises(found))
 
 
 def _ends(found: BenchResult) -> Table:
@@ -34,12 +34,20 @@ def _stages(found: BenchResult) -> Table:
     return table
 
 
+def _cpu(found: BenchResult) -> str:
+    used = sorted(found.cpu_ms_per_order.items(), key=lambda one: -one[1])
+    shown = ", ".join(f"{name} {ms:.2f}" for name, ms in used if ms >= 0.005)
+    return f"processor time per order, ms: {sum(found.cpu_ms_per_order.values()):.2f} in all: {shown}"
+
+
 def _facts(found: BenchResult) -> str:
     lifted = "limits lifted" if found.options.lifted else "limits on"
+    ours = ", ".join(f"{count} {code}" for code, count in found.refusals.items()) or "none"
     return (
         f"{found.orders} orders of {found.options.accounts} accounts at {found.orders_per_second:.1f}/s, {lifted}; "
-        f"{found.within_150_ms:.2%} read by the venue within 150 ms of the price; {found.duplicates} duplicates, "
-        f"{found.rate_limited} refused by the venue as too many (10006), {found.refused} stopped by our own limits"
+        f"{found.within_150_ms:.2%} read by the venue within 150 ms of the price\n"
+        f"{found.duplicates} duplicates; {found.rate_limited} refused by the venue as too many (10006); "
+        f"stopped by our own limits: {ours}"
     )
 
 

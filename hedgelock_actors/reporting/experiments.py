@@ -24,7 +24,7 @@ Sample = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Variant `b` against `a`. `difference_bps` = mean(b) − mean(a): below 0, b is cheaper."""
+    """Variant `b` against `a`, each `experiment/variant`. `difference_bps`: mean(b) − mean(a); below 0 b is cheaper."""
 
     strategy: str
     a: str
@@ -57,6 +57,8 @@ def compare(judged: Iterable[Judged]) -> list[Comparison]:
     found = []
     for strategy in sorted(samples):
         for a, b in combinations(sorted(samples[strategy]), 2):
+            if a.partition("/")[0] != b.partition("/")[0] and "/" in a + b:
+                continue  # variants of different experiments were never meant to be compared
             first, second = sorted(samples[strategy][a]), sorted(samples[strategy][b])
             if min(len(first), len(second)) >= INTENTS_MIN:
                 found.append(_compare(strategy, (a, first), (b, second)))

@@ -13,6 +13,12 @@ from hedgelock_actors.reporting.intents import read_intents
 from tests.unit.reporting.records import NOW, Stream
 
 
+def test_only_variants_of_the_same_experiment_are_compared() -> None:
+    same = [9_999.0, 9_998.0, 9_997.0]
+    found = compared(**{"wide/control": same, "wide/wider": same, "slow/control": same})
+    assert [(one.a, one.b) for one in found] == [("wide/control", "wide/wider")]
+
+
 def compared(**prices: list[float]) -> list[Comparison]:
     """Sells of 1 at a mid of 10,000: a price of 9,999 costs 1 bps."""
     stream, n = Stream(), 0
