@@ -54,6 +54,8 @@ class Fuse:
         self.at, self.points, self.dead = at, 0, False
         self.where = ""
         self.tape = tape
+        self.passed: list[str] = []
+        """The points by name."""
         self.worlds: list[tuple[int, int]] = []
         """For each point the world that a successor would find there: equal ones cannot be told apart."""
 
@@ -64,6 +66,7 @@ class Fuse:
         if self.dead:
             raise Died(self.where)
         self.points += 1
+        self.passed.append(what)
         self.worlds.append((self.tape.moves, self.tape.now_ms()))
 
     @property

@@ -58,7 +58,9 @@ class Run:
     schedule: Schedule
     deaths: list[str]
     points: int
-    """Points that the last life passed."""
+    """Points that the last life passed …"""
+    passed: list[str]
+    """… and their names."""
     apart: list[int]
     """Those of them that a successor can tell apart."""
     wrong: list[str]
@@ -106,22 +108,20 @@ async def _run(schedule: Schedule, loop: QuickLoop) -> Run:
         f"{one.ms - play.tape.happened[0].ms:>7} ms  life {one.life}  {one.what} {one.link}"
         for one in play.tape.happened
     ]
-    return Run(schedule, play.deaths, play.fuse.points, play.fuse.apart, wrong, trail)
+    return Run(schedule, play.deaths, play.fuse.points, play.fuse.passed, play.fuse.apart, wrong, trail)
 
 
-def schedules_from(first: Schedule, loop: QuickLoop, deaths: int) -> Iterator[Run]:
+def schedules_from(first: Schedule, loop: QuickLoop, deaths: int, *, every: bool = True) -> Iterator[Run]:
     """This schedule, and every one that differs from it by up to so many more deaths after its last.
 
-    A successor knows nothing but the world that it finds. So of the points between which the world did not change, a
-    further death is tried after one of them alone; the last death of a schedule is tried at every point if it is the
-    first of all, and once in each world otherwise.
+    A successor knows nothing but the world that it finds. So of the points between which the world did not change one
+    is enough; with `every`, a first death is tried at each of them all the same (and a second after one of them).
     """
     here = run(first, loop)
     yield here
     if deaths <= 0 or len(here.deaths) < len(first.fuses):
         return
     apart = set(here.apart)
-    for at in range(here.points) if not first.fuses else here.apart:
-        yield from schedules_from(
-            Schedule(first.story, first.lag_ms, (*first.fuses, at)), loop, deaths - 1 if at in apart else 0
-        )
+    for at in range(here.points) if every and not first.fuses else here.apart:
+        further = Schedule(first.story, first.lag_ms, (*first.fuses, at))
+        yield from schedules_from(further, loop, deaths - 1 if at in apart else 0)

@@ -1,4 +1,4 @@
-"""Each death alone, and a fixed sample of two: the whole matrix is `make crash`."""
+"""A death in each world that can be told apart, and a fixed sample of two deaths: the whole matrix is `make crash`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from tests.crash.quick_loop import QuickLoop
 from tests.crash.runs import PARTS, Run, Schedule, run, schedules_from
 
 CASES = [(story, lag_ms) for story, part in PARTS.items() for lag_ms in part.lags_ms]
-PAIRS = 12
-MUST_DIE = {
+PAIRS = 4
+MUST_PASS = {
     "growth": {"before venue.place", "after venue.place", "after journal.append intent", "after journal.append outcome",
                "before journal.append execution", "after journal.append execution", "before venue.position"},
     "silence": {"before journal.append resend", "after journal.append resend", "after venue.find_order"},
@@ -25,7 +25,7 @@ MUST_DIE = {
     "targets": {"before journal.append target", "after journal.append target", "before transport.send",
                 "after journal.append sweep_told", "after journal.append sweep_booked", "after journal.append booked"},
 }  # fmt: skip
-"""Without these places, a story does not tell what it is meant to tell."""
+"""Without these points, a story does not tell what it is meant to tell."""
 
 
 @pytest.fixture
@@ -44,14 +44,14 @@ def fine(one: Run) -> None:
 @pytest.mark.parametrize(("story", "lag_ms"), CASES)
 def test_f47_dying_once_anywhere(story: str, lag_ms: int, loop: QuickLoop) -> None:
     """F12, F13, F14, F46, F47: one effect per intent, whatever crashes and wherever."""
-    runs = list(schedules_from(Schedule(story, lag_ms), loop, deaths=1))
-    assert len(runs) == runs[0].points + 1 > 30
+    runs = list(schedules_from(Schedule(story, lag_ms), loop, deaths=1, every=False))
+    assert len(runs) == len(runs[0].apart) + 1 > 10
     for one in runs:
         fine(one)
         assert len(one.deaths) == len(one.schedule.fuses)
-    places = {word for one in runs for place in one.deaths for word in words(place)}
+    places = {word for one in runs for place in one.passed for word in words(place)}
     # An order that shows after 25 s is taken back before it could be moved.
-    must = {place for place in MUST_DIE.get(story, set()) if lag_ms < 25_000 or "amend" not in place}
+    must = {place for place in MUST_PASS.get(story, set()) if lag_ms < 25_000 or "amend" not in place}
     assert must <= places
 
 
@@ -79,7 +79,7 @@ def test_a_schedule_is_the_same_every_time(loop: QuickLoop) -> None:
     assert one.deaths == again.deaths
 
 
-@pytest.mark.parametrize(("story", "lag_ms"), [("growth", 3_000), ("resting", 0), ("sweep", 0), ("targets", 0)])
+@pytest.mark.parametrize(("story", "lag_ms"), [("growth", 0), ("resting", 0), ("sweep", 0), ("targets", 0)])
 def test_after_deaths_in_the_same_world_everything_goes_on_the_same(story: str, lag_ms: int, loop: QuickLoop) -> None:
     """What lets the matrix try a second death once for all of them."""
     whole = run(Schedule(story, lag_ms), loop)
