@@ -84,6 +84,14 @@ class Tracked:
     """How much of it filled was reckoned with, once."""
     told: bool = False
     """The alert about its being unresolved was given."""
+    _effect: tuple[OrderState, Decimal] | None = None
+
+    @property
+    def effect_qty(self) -> Decimal:
+        """Filled, plus what may still fill. Asked of every order of the last minute before every order: kept."""
+        if self._effect is None or self._effect[0] is not self.state:
+            self._effect = (self.state, self.state.cum_qty + self.state.worst_case_qty)
+        return self._effect[1]
 
     @property
     def link(self) -> str:

@@ -100,11 +100,7 @@ class GateFacts:
 
     def _notional(self, recent: Iterable[Tracked]) -> Decimal:
         mark = self._state.quote.mark if self._state.quote is not None else ZERO
-        return sum((_effect(one) * (one.state.request.price or mark) for one in recent), ZERO)
-
-
-def _effect(tracked: Tracked) -> Decimal:
-    return tracked.state.cum_qty + tracked.state.worst_case_qty
+        return sum((one.effect_qty * (one.state.request.price or mark) for one in recent), ZERO)
 
 
 def _open_orders(unsettled: Iterable[Tracked], now_ms: int) -> tuple[OpenOrder, ...]:
@@ -136,5 +132,5 @@ def _recent_orders(recent: Iterable[Tracked]) -> tuple[RecentOrder, ...]:
             sent_ms=one.sent_ms,
         )
         for one in recent
-        if _effect(one) > ZERO
+        if one.effect_qty > ZERO
     )
