@@ -60,6 +60,15 @@ def override_below_floor(override: TargetOverridden, held_qty: Decimal, demand: 
     )
 
 
+def message_set_aside(sender: str, to: str, why: str, ts_ms: int) -> AlertRaised:
+    """That a message could not be delivered and is not sent any more."""
+    title, body = (
+        "A message could not be delivered",
+        f"{sender} → {to}: {why}. It was set aside; what follows it passes.",
+    )
+    return _alert("", ts_ms, Severity.HIGH, f"set_aside:{sender}:{to}", title, body)
+
+
 def _override(message: TargetOverridden) -> AlertRaised:
     about = f"override:{message.override_id}:{message.version}"
     if message.target_short_qty is None:

@@ -37,6 +37,7 @@ from hedgelock_actors.runtime.control_feed import ControlFeed
 from hedgelock_actors.runtime.curve_file import CurveFile
 from hedgelock_actors.runtime.lease import trading_lease
 from hedgelock_actors.runtime.names import NOTIFIER, TREASURY, Declared, declare, keeper_name, risk_name, router_name
+from hedgelock_actors.runtime.quarantine import Quarantine
 from hedgelock_actors.runtime.rules import policy_of
 from hedgelock_actors.runtime.scoped_journal import ScopedJournal
 from hedgelock_actors.runtime.trading import recorded_state
@@ -117,7 +118,9 @@ async def compose(name: str, state: Path, epoch: int, latch: Latch, deliver: Del
     parts = await _parts(state, name)
     try:
         latch.set(await recorded_state(parts.journal))
-        transport = RayTransport(name, epoch, parts.clock, deliver)
+        quarantine = Quarantine(state, name, parts.clock)
+        transport = RayTransport(name, epoch, parts.clock, deliver, given_up=quarantine.put)
+        quarantine.tell = transport.send
         declared = next(one for one in declare(parts.config) if one.name == name)
         actor = _actor(declared, parts, transport, latch)
     except BaseException:

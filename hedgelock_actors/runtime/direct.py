@@ -21,7 +21,7 @@ from typing import cast
 
 import msgspec
 
-from hedgelock_actors.runtime.transport import Deliver, Undelivered
+from hedgelock_actors.runtime.transport import Deliver, ReceiverDied, Undelivered
 from hedgelock_actors.runtime.wiring import scratch
 
 LOG = logging.getLogger(__name__)
@@ -123,7 +123,7 @@ class _Line(_Framed):
     def connection_lost(self, exc: Exception | None) -> None:
         for future in self._waiting.values():
             if not future.done():
-                future.set_exception(Undelivered("the receiver hung up"))
+                future.set_exception(ReceiverDied("the receiver hung up"))
 
     def frame(self, frame: bytes) -> None:
         number, errors = _replies.decode(frame)

@@ -23,8 +23,16 @@ Deliver = Callable[[str, Sequence[bytes], float], Awaitable[Sequence[str]]]
 """(receiver, messages, seconds to wait) → per message "" or an error text. Raises Undelivered."""
 
 
+GivenUp = Callable[[str, bytes, str], None]
+"""(receiver, message, why): it is not sent any more."""
+
+
 class Undelivered(Exception):
     """The receiver did not answer in time, or is down; it may or may not have taken the messages in."""
+
+
+class ReceiverDied(Undelivered):
+    """The receiver hung up while it had the messages, as a process does that ends over one of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +49,9 @@ class TransportLimits:
     """In lock-step: how long a receiver is waited for."""
     error_tries: int = 5
     """How often a message is repeated whose receiver answered with an error."""
+    death_tries: int = 3
+    """So often a receiver may die over a batch before its messages go one by one, and over one of them alone before
+    that one is set aside."""
     drain_s: float = 2.0
 
 
@@ -49,6 +60,7 @@ class _Queued:
     raw: bytes
     conflated: bool
     errors: int = 0
+    deaths: int = 0
 
 
 @dataclass(slots=True)
@@ -62,8 +74,15 @@ class RayTransport:
     """Implements ports.transport.Transport over any `Deliver`; `epoch` must grow with every life of the sender."""
 
     def __init__(
-        self, sender: str, epoch: int, clock: Clock, deliver: Deliver, limits: TransportLimits | None = None
+        self,
+        sender: str,
+        epoch: int,
+        clock: Clock,
+        deliver: Deliver,
+        limits: TransportLimits | None = None,
+        given_up: GivenUp | None = None,
     ) -> None:
+        self._given_up = given_up
         self._sender = sender
         self._epoch = epoch
         self._clock = clock
@@ -139,19 +158,25 @@ class RayTransport:
             await self._push(to, batch, until=None)
 
     async def _push(self, to: str, batch: list[_Queued], until: float | None) -> None:
-        """Repeat until every message was taken in, or the receiver has refused it `error_tries` times."""
+        """Repeat until every message was taken in, the receiver has refused it `error_tries` times, or died of it."""
         wait_s, backoff_s = self._limits.first_wait_s, self._limits.backoff_s
         while batch and not self._closed:
+            trial = batch[:1] if batch[0].deaths >= self._limits.death_tries else batch
+            rest = batch[len(trial) :]
             try:
-                errors = await self._deliver(to, [one.raw for one in batch], wait_s)
-                batch = self._refused(to, batch, errors)
-                if not batch:
-                    return
+                errors = await self._deliver(to, [one.raw for one in trial], wait_s)
+                again = self._refused(to, trial, errors)
+                batch = again + rest
+                if not again:
+                    continue
+            except ReceiverDied as error:
+                self.last_error = f"{to}: {error}"[:300]
+                batch = self._died(to, trial) + rest
             except Undelivered as error:
                 self.last_error = f"{to}: {error}"[:300]
             self.repeated += 1
             if until is not None and time.monotonic() >= until:
-                self._drop(to, len(batch), f"no answer for {self._limits.give_up_s:.0f} s; last: {self.last_error}")
+                self._drop(to, batch, f"no answer for {self._limits.give_up_s:.0f} s; last: {self.last_error}")
                 return
             await asyncio.sleep(backoff_s)
             wait_s = min(self._limits.wait_max_s, wait_s * 2)
@@ -168,9 +193,21 @@ class RayTransport:
             if one.errors < self._limits.error_tries:
                 again.append(one)
             else:
-                self._drop(to, 1, error)
+                self._drop(to, [one], error)
         return again
 
-    def _drop(self, to: str, count: int, why: str) -> None:
-        self.dropped += count
-        LOG.error("transport.dropped to=%s count=%d why=%s", to, count, why)
+    def _died(self, to: str, trial: list[_Queued]) -> list[_Queued]:
+        """Nobody knows which of them it was, until each has gone alone."""
+        for one in trial:
+            one.deaths += 1
+        if trial[0].deaths < 2 * self._limits.death_tries:
+            return trial
+        self._drop(to, trial, f"the receiver died {self._limits.death_tries} times with this message alone")
+        return []
+
+    def _drop(self, to: str, batch: Sequence[_Queued], why: str) -> None:
+        self.dropped += len(batch)
+        LOG.error("transport.dropped to=%s count=%d why=%s", to, len(batch), why)
+        if self._given_up is not None:
+            for one in batch:
+                self._given_up(to, one.raw, why)

@@ -12,7 +12,7 @@ import pytest
 import uvloop
 
 from hedgelock_actors.runtime.direct import DirectMail, mailboxes
-from hedgelock_actors.runtime.transport import Undelivered
+from hedgelock_actors.runtime.transport import ReceiverDied, Undelivered
 
 
 class ThroughRay:
@@ -117,7 +117,7 @@ async def test_the_receiver_s_death_is_undelivered_and_its_successor_is_found(tm
     waiting = asyncio.ensure_future(here.deliver("router", [b"a"], 5.0))
     await first.has.wait()
     await old.close()
-    with pytest.raises(Undelivered, match="hung up"):
+    with pytest.raises(ReceiverDied, match="hung up"):
         await waiting
     first.open.set()
     new = DirectMail(tmp_path, ray.deliver)

@@ -12,7 +12,7 @@ from hedgelock_actors.adapters.memory.clock import ManualClock
 from hedgelock_actors.domain.messages import ENVELOPE, AnyMessage, FeedStale, LoanTouched
 from hedgelock_actors.ports.transport import QueueFull
 from hedgelock_actors.runtime.receiver import Receiver
-from hedgelock_actors.runtime.transport import RayTransport, TransportLimits, Undelivered
+from hedgelock_actors.runtime.transport import RayTransport, ReceiverDied, TransportLimits, Undelivered
 
 QUICK = TransportLimits(queue_max=5, first_wait_s=0.01, backoff_s=0.001, backoff_max_s=0.002, give_up_s=1.0)
 
@@ -131,6 +131,51 @@ async def test_f53_a_message_that_always_fails_is_given_up_and_counted() -> None
     await transport.send("far", touched(1))
     assert transport.dropped == 1
     assert far.receiver.failed == QUICK.error_tries
+
+
+@pytest.mark.parametrize("paced", [True, False])
+async def test_f53_a_message_that_kills_whoever_reads_it_is_set_aside_and_the_others_pass(paced: bool) -> None:
+    far, set_aside = Far(), list[tuple[str, bytes, str]]()
+    await far.start()
+    deaths = [0]
+
+    async def deliver(to: str, batch: Sequence[bytes], wait_s: float) -> Sequence[str]:
+        if any(b'"a2"' in raw for raw in batch):
+            deaths[0] += 1
+            raise ReceiverDied("the receiver hung up")
+        return await far.deliver(to, batch, wait_s)
+
+    transport = RayTransport(
+        "me", 1, ManualClock(paced=paced), deliver, QUICK, given_up=lambda *one: set_aside.append(one)
+    )
+    for n in range(5):
+        await transport.send("far", touched(n))
+    await settled(transport)
+    assert [message.ts_ms for message in far.got] == [0, 1, 3, 4]
+    [(to, raw, why)] = set_aside
+    assert (to, ENVELOPE.validate_json(raw).body) == ("far", touched(2))
+    assert "alone" in why
+    assert deaths[0] == 2 * QUICK.death_tries
+    assert transport.dropped == 1
+
+
+async def test_f53_a_receiver_that_dies_for_its_own_reasons_loses_no_message() -> None:
+    far = Far()
+    await far.start()
+    deaths = [5]
+
+    async def deliver(to: str, batch: Sequence[bytes], wait_s: float) -> Sequence[str]:
+        if deaths[0]:
+            deaths[0] -= 1
+            raise ReceiverDied("the receiver hung up")
+        return await far.deliver(to, batch, wait_s)
+
+    transport = RayTransport("me", 1, ManualClock(paced=False), deliver, QUICK)
+    for n in range(5):
+        await transport.send("far", touched(n))
+    await settled(transport)
+    assert [message.ts_ms for message in far.got] == [0, 1, 2, 3, 4]
+    assert transport.dropped == 0
 
 
 async def test_in_lock_step_the_message_is_taken_in_when_send_returns() -> None:
