@@ -141,6 +141,8 @@ class OrderDesk:
             # The venue has this very order from an earlier send: adopt it.
             outcome = Accepted("")
         self._book.answered(tracked.link, outcome)
+        if not isinstance(outcome, Accepted):
+            self._state.doubted_ms = self._clock.now_ms()
         if isinstance(outcome, Rejected):
             self.rejected(tracked.link, outcome.code, outcome.text, retry=outcome.retry)
         elif isinstance(outcome, Unknown):

@@ -83,7 +83,7 @@ class RouterParts:
             state, book, trades, ledger, desk=desk, conductor=conductor, cancels=cancels, notes=notes, alerts=alerts,
             meter=meter, markouts=markouts, clock=clock, counters=counters,
         )  # fmt: skip
-        self.watch = watch = Watch(book, ledger, symbol, venue=venue, clock=clock, counters=counters, put=put)
+        self.watch = watch = Watch(state, book, ledger, venue=venue, clock=clock, counters=counters, put=put)
         self.reconciler = Reconciler(
             state, book, ledger, venue=venue, clock=clock, hearing=hearing, cancels=cancels, guard=guard,
             watch=watch, alerts=alerts,

@@ -51,8 +51,7 @@ class Reconciler:
         symbol = self._state.symbol
         self._guard.begun()
         if self._ledger.opened_ms is None:
-            before_ms = self._clock.now_ms()
-            await self._ledger.open_with(await self._venue.position(symbol), before_ms)
+            await self._ledger.open_with(await self._venue.position(symbol))
         for tracked in self._book.unsettled():
             asked_ms = self._clock.now_ms()
             await self.sought(OrderSought(tracked.link, await self._venue.find_order(symbol, tracked.link), asked_ms))

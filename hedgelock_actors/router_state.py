@@ -55,6 +55,8 @@ class RouterState:
     hold_why: str = ""
     slow_ms: int = 0
     """Until then nothing is sent (the venue asked to slow down, or the journal is away); strategies wait."""
+    doubted_ms: int = 0
+    """When the venue last refused an order or left it without an answer: it may be in maintenance."""
     rest_ms: int = 0
     """Until then no new goal is begun: the last one ended without success."""
     restrictions: dict[str, str] = field(default_factory=dict)

@@ -20,9 +20,11 @@ from hedgelock_actors.router_events import (
     PositionRead,
     RouterEvent,
 )
+from hedgelock_actors.router_state import RouterState
 
 RECONCILE_MS = 30_000
 MAINTENANCE_MS = 60_000
+MAINTENANCE_IN_DOUBT_MS = 5_000
 INSTRUMENT_MS = 600_000
 
 Put = Callable[[RouterEvent], Awaitable[None]]
@@ -33,16 +35,16 @@ class Watch:
 
     def __init__(
         self,
+        state: RouterState,
         book: RouterBook,
         ledger: ExecutionLedger,
-        symbol: str,
         *,
         venue: Venue,
         clock: Clock,
         counters: Counter[str],
         put: Put,
     ) -> None:
-        self._book, self._ledger, self._symbol = book, ledger, symbol
+        self._state, self._book, self._ledger, self._symbol = state, book, ledger, state.symbol
         self._venue, self._clock, self._counters, self._put = venue, clock, counters, put
         self.compared_ms = 0
         """When the position was last compared with the venue's; 0: it is to be compared now."""
@@ -51,7 +53,7 @@ class Watch:
         """Executions may have been missed."""
         self.doubts = 0
         """How often anything may have been missed: what was asked before the last time proves nothing."""
-        self._maintenance_ms = 0
+        self._announced_ms = -MAINTENANCE_MS
         self._instrument_ms = 0
 
     def doubt(self) -> None:
@@ -74,9 +76,10 @@ class Watch:
         return ""
 
     async def _maintenance(self) -> None:
-        now_ms = self._clock.now_ms()
-        if now_ms >= self._maintenance_ms:
-            self._maintenance_ms = now_ms + MAINTENANCE_MS
+        now_ms, read_ms = self._clock.now_ms(), self._announced_ms
+        every_ms = MAINTENANCE_MS if self._state.doubted_ms <= read_ms else MAINTENANCE_IN_DOUBT_MS
+        if now_ms - read_ms >= every_ms:
+            self._announced_ms = now_ms
             await self._put(MaintenanceRead(tuple(await self._venue.maintenance())))
 
     async def _orders(self) -> None:

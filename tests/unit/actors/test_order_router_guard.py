@@ -158,6 +158,18 @@ async def test_an_ongoing_window_without_an_end_is_over_when_it_is_listed_no_mor
     assert rig.short == 1
 
 
+async def test_an_order_that_is_refused_makes_us_ask_whether_the_venue_trades_at_all(rig: Rig) -> None:
+    await rig.seconds(20)
+    rig.venue.windows = [window(rig, -10, None, ongoing=True)]
+    rig.venue.answers = ["10016"]
+    await rig.give(target(1, "1", rig.now_ms))
+    await rig.seconds(15)
+    assert len(rig.venue.sent) == 1, "long before the announcements are due to be read again"
+    rig.venue.windows = []
+    await rig.seconds(65)
+    assert rig.short == 1
+
+
 # ---------------------------------------------------------------- the account
 
 
