@@ -34,10 +34,12 @@ class GateFacts:
         clock: Clock,
         latch: Latch,
         environment: str,
+        duplicate_window_ms: int,
         writer: Callable[[], bool],
     ) -> None:
         self._state, self._book, self._trades, self._ledger = state, book, trades, ledger
         self._clock, self._latch, self._environment, self._writer = clock, latch, environment, writer
+        self._duplicate_window_ms = duplicate_window_ms
 
     @property
     def epoch(self) -> int:
@@ -77,7 +79,7 @@ class GateFacts:
             notional_last_minute_usdt=self._notional(recent),
             funding_rate=state.funding_rate,
             open_orders=_open_orders(book.unsettled(), now_ms),
-            recent_orders=_recent_orders(recent),
+            recent_orders=_recent_orders(one for one in recent if now_ms - one.sent_ms < self._duplicate_window_ms),
             recent_amend_ms=tuple(book.amended_ms),
             realised_today_usdt=realised,
             fees_today_usdt=fees,

@@ -68,7 +68,7 @@ class RouterParts:
         self._reports: list[tuple[str, TradeReported]] = []
         facts = GateFacts(
             state, book, trades, ledger, clock=clock, latch=latch, environment=environment,
-            writer=lambda: stream.is_open and lease.held(),
+            duplicate_window_ms=policy.limits.duplicate_window_ms, writer=lambda: stream.is_open and lease.held(),
         )  # fmt: skip
         self.desk = desk = OrderDesk(
             state, book, facts, venue=venue, notes=notes, alerts=alerts, clock=clock, limits=policy.limits,
