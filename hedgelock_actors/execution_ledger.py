@@ -46,10 +46,11 @@ class ExecutionLedger:
         self._take(execution)
         return execution
 
-    async def open_with(self, position: PositionView, before_ms: int) -> None:
-        """Take over what the account holds at the very first start; `before_ms` lies before the position was asked for.
+    async def open_with(self, position: PositionView) -> None:
+        """Take over what the account holds at the very first start, as of the venue's own time.
 
-        Raises JournalUnavailable, StaleEpoch.
+        Executions carry the venue's time, too. With the time of a clock of ours that is a little ahead the first fills
+        would look as if they had happened before the opening. Raises JournalUnavailable, StaleEpoch.
         """
         opening = Execution(
             symbol=self._symbol,
@@ -62,7 +63,7 @@ class ExecutionLedger:
             fee=ZERO,
             exec_type=OPENING,
             is_maker=False,
-            ts_ms=before_ms - 1,
+            ts_ms=position.ts_ms - 1,
             closed_size=ZERO,
             create_type="",
         )

@@ -76,8 +76,7 @@ class AccountReading:
             await self._venue.start(("execution", "position", "wallet"), handler)
             self._subscribed = True
         if self.ledger.opened_ms is None:
-            before_ms = self._clock.now_ms()
-            await self.ledger.open_with(await self._venue.position(self.symbol), before_ms)
+            await self.ledger.open_with(await self._venue.position(self.symbol))
         await self.ledger.book(await self._venue.executions(self.symbol, self.ledger.since_ms()))
         await self._read_wallet()
         await self._read_loans()

@@ -47,7 +47,7 @@ async def ledger_of(journal: MemoryJournal) -> tuple[ExecutionLedger, JournalStr
 async def test_the_ledger_forgets_single_fills_and_never_their_sum() -> None:
     journal = MemoryJournal()
     ledger, stream = await ledger_of(journal)
-    await ledger.open_with(flat(MIDNIGHT_MS), MIDNIGHT_MS)
+    await ledger.open_with(flat(MIDNIGHT_MS))
     every_ms, count = 5_000, 3 * FOLD_AT
     fills = [fill(number, MIDNIGHT_MS + number * every_ms) for number in range(count)]
     for start in range(0, count, 500):
@@ -73,9 +73,22 @@ def test_a_settled_fold_goes_on_like_one_that_remembers_all() -> None:
     assert part.apply_all(reversed(fills[20:])).state == whole.state
 
 
+async def test_what_the_opening_has_is_decided_by_the_venue_s_time_alone() -> None:
+    journal = MemoryJournal()
+    ledger, stream = await ledger_of(journal)
+    await ledger.open_with(flat(MIDNIGHT_MS))
+    assert await ledger.book([fill(1, MIDNIGHT_MS - 1)]) == [], "it is in the position that was taken over"
+    assert len(await ledger.book([fill(2, MIDNIGHT_MS), fill(3, MIDNIGHT_MS + 1)])) == 2
+    again, _ = await ledger_of(journal)
+    async for record in stream.read():
+        again.replay(record)
+    assert again.opened_ms == ledger.opened_ms == MIDNIGHT_MS
+    assert again.fold.signed_qty == Decimal("-0.002")
+
+
 async def test_the_day_of_the_ledger_begins_at_midnight() -> None:
     ledger, _ = await ledger_of(MemoryJournal())
-    await ledger.open_with(flat(MIDNIGHT_MS), MIDNIGHT_MS)
+    await ledger.open_with(flat(MIDNIGHT_MS))
     assert ledger.today(MIDNIGHT_MS) == (0, 0)
     await ledger.book([fill(1, MIDNIGHT_MS + 1, qty="1"), fill(2, MIDNIGHT_MS + 2, Side.BUY, "1", 59_000)])
     assert ledger.today(MIDNIGHT_MS + 3) == (Decimal("999.98"), Decimal("0.02"))
