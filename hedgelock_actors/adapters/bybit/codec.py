@@ -16,6 +16,7 @@ from hedgelock_actors.ports.venue import PositionView, WalletView
 
 CATEGORY = "linear"
 SETTLE_COIN = "USDT"
+_DOLLARS = (SETTLE_COIN, "USDC")
 
 STATUSES: Mapping[str, OrderStatus] = MappingProxyType(
     {
@@ -105,7 +106,7 @@ def order_fee(row: Row) -> Decimal:
     """
     detail = row.get("cumFeeDetail")
     if isinstance(detail, dict) and SETTLE_COIN in detail:
-        return sum((f.number(detail, coin) for coin in detail if coin in (SETTLE_COIN, "USDC")), f.ZERO)
+        return sum((f.number(detail, coin) for coin in detail if coin in _DOLLARS), f.ZERO)
     return f.number_or_zero(row, "cumExecFee")
 
 
@@ -119,13 +120,21 @@ def execution(row: Row) -> Execution:
         side=side(row),
         qty=f.amount(row, "execQty"),
         price=f.price(row, "execPrice"),
-        fee=f.number_or_zero(row, "execFee"),
+        fee=execution_fee(row),
         exec_type=f.text(row, "execType"),
         is_maker=f.flag(row, "isMaker"),
         ts_ms=f.time_ms(row, "execTime"),
         closed_size=f.amount_or_zero(row, "closedSize"),
         create_type=f.text_or_empty(row, "createType"),
     )
+
+
+def execution_fee(row: Row) -> Decimal:
+    """Fee (or funding) of an execution in USDT. One that is taken in another coin (a discount token) leaves the USDT
+    wallet as it is: counted as USDT, it would set our books apart from the venue's.
+    """
+    fee, coin = f.number_or_zero(row, "execFee"), f.text_or_empty(row, "feeCurrency")
+    return fee if coin in ("", *_DOLLARS) else f.ZERO
 
 
 def position(row: Row, ts_ms: int) -> PositionView:

@@ -156,6 +156,16 @@ def test_executions_of_every_kind(kind: str) -> None:
     assert execution.is_funding is (kind == "Funding")
 
 
+@pytest.mark.parametrize(("coin", "fee"), [("", "33"), ("USDT", "33"), ("USDC", "33"), ("MNT", "0"), ("BTC", "0")])
+def test_f40_a_fee_in_another_coin_is_no_number_of_usdt(coin: str, fee: str) -> None:
+    assert codec.execution(execution_row(execFee="33", feeCurrency=coin)).fee == Decimal(fee)
+
+
+def test_f40_a_fee_in_another_coin_must_be_a_number_all_the_same() -> None:
+    with pytest.raises(BadData, match="execFee"):
+        codec.execution(execution_row(execFee="NaN", feeCurrency="MNT"))
+
+
 @pytest.mark.parametrize(
     "changes",
     [

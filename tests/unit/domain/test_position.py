@@ -43,6 +43,20 @@ def test_closing_wholly_leaves_no_entry() -> None:
     assert (fold.signed_qty, fold.entry_price, fold.gross_pnl) == (D(0), D(0), D(1_000))
 
 
+def test_f40_fees_rebates_and_funding_of_either_sign_are_what_the_wallet_shows() -> None:
+    fold = EMPTY.apply_all(
+        [
+            execution("a", SELL, "1", "60000", fee="33", ts_ms=NOW),
+            execution("b", BUY, "0.5", "58000", fee="-4", ts_ms=NOW + 1),
+            execution("f", SELL, "0.5", "58000", fee="3", ts_ms=NOW + 2, exec_type="Funding"),
+            execution("g", SELL, "0.5", "58000", fee="-5", ts_ms=NOW + 3, exec_type="Funding"),
+        ]
+    )
+    wallet = D(1_000) + D("0.5") * 2_000 - 33 + 4 - 3 + 5
+    assert D(1_000) + fold.realised_pnl == wallet
+    assert (fold.signed_qty, fold.fees, fold.funding) == (D("-0.5"), D(29), D(2))
+
+
 def test_f33_a_repeated_execution_changes_nothing() -> None:
     once = EMPTY.apply(execution("a"))
     assert once.apply(execution("a")) is once
