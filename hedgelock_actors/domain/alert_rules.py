@@ -69,6 +69,12 @@ def message_set_aside(sender: str, to: str, why: str, ts_ms: int) -> AlertRaised
     return _alert("", ts_ms, Severity.HIGH, f"set_aside:{sender}:{to}", title, body)
 
 
+def restarts_too_often(actor: str, most: int, within_s: float, ts_ms: int) -> AlertRaised:
+    """That an actor dies again and again. Nothing is halted by it: while it is away it sends nothing anyhow."""
+    title, body = f"{actor} is restarted again and again", f"More than {most} restarts within {within_s / 60:.0f} min."
+    return _alert("", ts_ms, Severity.CRITICAL, f"restarts:{actor}", title, body)
+
+
 def _override(message: TargetOverridden) -> AlertRaised:
     about = f"override:{message.override_id}:{message.version}"
     if message.target_short_qty is None:

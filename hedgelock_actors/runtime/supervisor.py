@@ -16,10 +16,13 @@ from typing import Any, cast
 
 import ray
 
+from hedgelock_actors.adapters.venue_clock.wall import WallClock
+from hedgelock_actors.domain.alert_rules import restarts_too_often
 from hedgelock_actors.runtime.handles import Cluster, Unreachable
-from hedgelock_actors.runtime.names import NAMESPACE, Declared, declare, in_stop_order
+from hedgelock_actors.runtime.names import NAMESPACE, NOTIFIER, Declared, declare, in_stop_order
 from hedgelock_actors.runtime.shell import ActorShell
-from hedgelock_actors.runtime.watch import Silence, Watched
+from hedgelock_actors.runtime.transport import RayTransport
+from hedgelock_actors.runtime.watch import RESTARTS_MAX, RESTARTS_S, Silence, Watched
 from hedgelock_actors.runtime.wiring import read_config
 
 LOG = logging.getLogger(__name__)
@@ -55,7 +58,8 @@ class Supervisor:
     def __init__(self, state_dir: str) -> None:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
         self._state_dir = state_dir
-        self._cluster = Cluster()
+        self._cluster, self._clock = Cluster(), WallClock()
+        self._mail = RayTransport("supervisor", time.time_ns() // 1_000_000, self._clock, self._cluster.deliver)
         declared = declare(read_config(Path(state_dir)))
         self._watched = {one.name: Watched(one) for one in declared}
         self._recoveries = _read_lines(Path(state_dir) / RECOVERIES_FILE)
@@ -107,6 +111,7 @@ class Supervisor:
                 LOG.warning("supervisor.did_not_stop %s", error)
         for name in self._watched:
             self._cluster.kill(name)
+        await self._mail.close()
         return stubborn
 
     def _seen(self, watched: Watched) -> dict[str, object]:
@@ -119,7 +124,7 @@ class Supervisor:
             try:
                 # A call into a process that is gone hangs for up to 2 s: the next look must not wait for it.
                 down = watched.down_since is not None
-                self._heard(watched, await self._cluster.health(name, wait_s=0.2 if down else 0.5))
+                await self._heard(watched, await self._cluster.health(name, wait_s=0.2 if down else 0.5))
             except Unreachable as error:
                 self._missed(watched, str(error))
             await self._repeat_trading_state(watched)
@@ -132,10 +137,12 @@ class Supervisor:
         except (ray.exceptions.RayError, ValueError) as error:
             LOG.warning("supervisor.start_failed actor=%s %s", watched.declared.name, error)
 
-    def _heard(self, watched: Watched, health: Mapping[str, object]) -> None:
+    async def _heard(self, watched: Watched, health: Mapping[str, object]) -> None:
         silence = watched.heard(health, time.monotonic())
         if silence is not None and silence.restarted:
             self._recovered(watched, silence)
+            if watched.too_often(time.monotonic()):
+                await self._page(watched)
         elif silence is not None:
             LOG.info("supervisor.was_silent actor=%s s=%.3f", watched.declared.name, silence.wall_s)
         if cast("int", health.get("beat_age_ms", 0)) > STALE_BEAT_MS:
@@ -158,6 +165,11 @@ class Supervisor:
         LOG.info("supervisor.recovered %s", record)
         with (Path(self._state_dir) / RECOVERIES_FILE).open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
+
+    async def _page(self, watched: Watched) -> None:
+        alert = restarts_too_often(watched.declared.name, RESTARTS_MAX, RESTARTS_S, self._clock.now_ms())
+        LOG.error("supervisor.too_often actor=%s", watched.declared.name)
+        await self._mail.send(NOTIFIER, alert, conflate=alert.dedup_key)
 
     def _end(self, watched: Watched, why: str) -> None:
         LOG.error("supervisor.ended actor=%s because %s", watched.declared.name, why)

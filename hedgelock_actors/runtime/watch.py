@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
 from hedgelock_actors.runtime.names import Declared
+
+RESTARTS_MAX = 5
+RESTARTS_S = 600.0
+"""More restarts of one actor within this time are told to people: whatever ends it does so again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,7 @@ class Watched:
     missed: int = 0
     restarted: bool = False
     health: Mapping[str, object] = field(default_factory=dict)
+    restarts: deque[float] = field(default_factory=lambda: deque(maxlen=RESTARTS_MAX + 1))
 
     def heard(self, health: Mapping[str, object], now: float) -> Silence | None:
         """It answered. Returns the silence that this ends, if any.
@@ -59,3 +65,8 @@ class Watched:
             return False
         self.down_since = self.last_good
         return True
+
+    def too_often(self, now: float) -> bool:
+        """It was started again just now; True when that happens too often."""
+        self.restarts.append(now)
+        return len(self.restarts) > RESTARTS_MAX and now - self.restarts[0] <= RESTARTS_S

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -14,8 +16,10 @@ import pytest
 from hedgelock_actors.actor import Health
 from hedgelock_actors.adapters.memory.clock import ManualClock
 from hedgelock_actors.adapters.memory.journal import MemoryJournal
+from hedgelock_actors.domain.alert import Severity
 from hedgelock_actors.domain.messages import (
     ENVELOPE,
+    AlertRaised,
     AnyMessage,
     Envelope,
     LoanTouched,
@@ -218,6 +222,7 @@ class FakeCluster:
         self.healths: dict[str, dict[str, object]] = {}
         self.calls: list[tuple[str, str, tuple[object, ...]]] = []
         self.silent: set[str] = set()
+        self.mail: list[tuple[str, AnyMessage]] = []
 
     def born(self, name: str, born_ms: int, epoch: int = 0) -> None:
         self.healths[name] = {
@@ -241,6 +246,10 @@ class FakeCluster:
             self.healths[name]["epoch"] = args[1]
             return args[0], args[1]
         return None
+
+    async def deliver(self, to: str, batch: Sequence[bytes], wait_s: float) -> Sequence[str]:
+        self.mail += [(to, ENVELOPE.validate_json(raw).body) for raw in batch]
+        return [""] * len(batch)
 
     def kill(self, name: str) -> None:
         self.calls.append((name, "kill", ()))
@@ -302,6 +311,66 @@ async def test_a_process_that_ended_and_came_back_is_a_recovery(watch: Watch, tm
     assert [one["actor"] for one in recoveries] == [ROUTER]
     assert 0 < recoveries[0]["down_ms_wall"] < 10_000
     assert ROUTER in (tmp_path / "recoveries.jsonl").read_text(encoding="utf-8")
+
+
+async def test_f52_an_actor_that_dies_again_and_again_is_paged_once_and_started_all_the_same(watch: Watch) -> None:
+    await all_ready(watch)
+    for life in range(2, 9):
+        watch.cluster.born(ROUTER, life)
+        await until(lambda: watch.supervisor._watched[ROUTER].born_ms == life)  # noqa: B023
+    await until(lambda: watch.cluster.mail)
+    assert {to for to, _ in watch.cluster.mail} == {"notifier"}
+    alert = watch.cluster.mail[0][1]
+    assert isinstance(alert, AlertRaised)
+    assert (alert.severity, ROUTER in alert.title) == (Severity.CRITICAL, True)
+    assert len({message.dedup_key for _, message in watch.cluster.mail if isinstance(message, AlertRaised)}) == 1
+    assert len(await recoveries_of(watch)) == 7
+
+
+async def test_f54_an_actor_whose_loop_stands_still_is_ended_so_that_it_begins_anew(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await all_ready(watch)
+    ended: list[tuple[str, bool]] = []
+
+    class FakeRay:
+        @staticmethod
+        def get_actor(name: str, namespace: str) -> str:
+            return name
+
+        @staticmethod
+        def kill(name: str, *, no_restart: bool) -> None:
+            ended.append((name, no_restart))
+
+    monkeypatch.setattr(supervisor_module, "ray", FakeRay)
+    watch.cluster.healths[ROUTER]["beat_age_ms"] = 29_000
+    await asyncio.sleep(0.6)
+    assert ended == [], "a busy machine is given its time"
+    watch.cluster.healths[ROUTER]["beat_age_ms"] = 31_000
+    await until(lambda: ended)
+    assert ended[0] == (ROUTER, False)
+
+
+async def test_f54_while_the_loop_is_blocked_its_age_is_told_by_the_other_thread(plain: Plain, tmp_path: Path) -> None:
+    plain.fail = 0
+    shell = ActorShell("treasury", str(tmp_path))
+    try:
+        await until(lambda: shell._ready_after_ms)
+
+        def ask() -> dict[str, object]:
+            time.sleep(0.8)
+            return asyncio.run(shell.health())
+
+        with ThreadPoolExecutor(1) as control:
+            asked = control.submit(ask)
+            time.sleep(1.2)  # no beat can be taken meanwhile
+            health = asked.result()
+        age_ms = health["beat_age_ms"]
+        assert isinstance(age_ms, int)
+        assert age_ms >= 250
+        assert health["status"] == "ready"
+    finally:
+        await shell.stop()
 
 
 async def test_a_late_answer_of_the_same_process_is_none(watch: Watch) -> None:

@@ -47,3 +47,10 @@ def test_an_actor_that_was_never_ready_is_not_down() -> None:
     one = Watched(Declared(kind="treasury", name="treasury"))
     assert not one.silent()
     assert one.heard(answer(born_ms=1), 1.0) is None
+
+
+def test_f52_restarts_beyond_the_budget_are_too_many_and_old_ones_are_forgotten() -> None:
+    one = watched()
+    assert [one.too_often(float(at)) for at in range(6)] == [False] * 5 + [True]
+    assert not one.too_often(602.0)
+    assert not one.too_often(1_201.0)
