@@ -21,7 +21,7 @@ from hedgelock_actors.adapters.postgres.embedded import EmbeddedPostgres
 from tests.integration.exchange_process import ROOT, Running, eventually, exchange
 from tests.services import running_postgres
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 TTL_MS = 1_000
 WAIT_S = 40.0
 _numbers = count()
