@@ -91,7 +91,7 @@ def resume(
 ) -> None:
     """Allow all orders again."""
     body = _body(reason=reason, unheard=unheard or None)
-    _mode(_post(config_of(config, state_dir), "/resume", body, token_file, key), as_json)
+    _mode(posted(config_of(config, state_dir), "/resume", body, token_file, key), as_json)
 
 
 def reduce_only(
@@ -103,7 +103,7 @@ def reduce_only(
     as_json: JsonFlag = False,
 ) -> None:
     """Allow only orders that shrink a position."""
-    _mode(_post(config_of(config, state_dir), "/reduce-only", {"reason": reason}, token_file, key), as_json)
+    _mode(posted(config_of(config, state_dir), "/reduce-only", {"reason": reason}, token_file, key), as_json)
 
 
 def flatten(
@@ -118,7 +118,7 @@ def flatten(
 ) -> None:
     """Close the hedge and hold none until the time is over or it is lifted. The loans are unprotected meanwhile."""
     body = _body(reason=reason, account=account, for_s=parse_duration(for_, "--for"))
-    _taken(_post(config_of(config, state_dir), "/flatten", body, token_file, key), as_json)
+    taken(posted(config_of(config, state_dir), "/flatten", body, token_file, key), as_json)
 
 
 @override_app.callback()
@@ -141,7 +141,7 @@ def override(
         if value is None:
             raise InvalidInput(field, "an override says how much, for how long, and why")
     body = _body(reason=reason, account=account, short=short, for_s=parse_duration(for_ or "", "--for"))
-    _taken(_post(config_of(config, state_dir), "/override", body, token_file, key), as_json)
+    taken(posted(config_of(config, state_dir), "/override", body, token_file, key), as_json)
 
 
 @override_app.command()
@@ -156,7 +156,7 @@ def lift(
 ) -> None:
     """Let the policy decide the target again, at once."""
     body = _body(reason=reason, account=account)
-    _taken(_post(config_of(config, state_dir), "/override/lift", body, token_file, key), as_json)
+    taken(posted(config_of(config, state_dir), "/override/lift", body, token_file, key), as_json)
 
 
 def acknowledge(
@@ -170,7 +170,7 @@ def acknowledge(
 ) -> None:
     """Say that fills which were not ours are known: positions may be opened again."""
     body = _body(reason=reason, account=account)
-    _taken(_post(config_of(config, state_dir), "/acknowledge", body, token_file, key), as_json)
+    taken(posted(config_of(config, state_dir), "/acknowledge", body, token_file, key), as_json)
 
 
 def trade(
@@ -199,7 +199,7 @@ def trade(
         expires_s=parse_duration(within, "--within"),
     )
     full = config_of(config, state_dir)
-    found = run(_followed(full, _post(full, "/trades", body, token_file, key), wait_s))
+    found = run(_followed(full, posted(full, "/trades", body, token_file, key), wait_s))
     answer(found, as_json, tables.trade)
     report = found.get("detail")
     if "approval_id" not in found and not (isinstance(report, Mapping) and report.get("success")):
@@ -218,17 +218,17 @@ async def _followed(config: Config, found: Mapping[str, object], wait_s: float) 
 
 def trades(config: ConfigOption = None, state_dir: StateOption = None, as_json: JsonFlag = False) -> None:
     """Trades that were asked for, and what became of them."""
-    _list("/trades", tables.trades, config_of(config, state_dir), as_json)
+    listed("/trades", tables.trades, config_of(config, state_dir), as_json)
 
 
 def overrides(config: ConfigOption = None, state_dir: StateOption = None, as_json: JsonFlag = False) -> None:
     """Targets that people hold now."""
-    _list("/overrides", tables.overrides, config_of(config, state_dir), as_json)
+    listed("/overrides", tables.overrides, config_of(config, state_dir), as_json)
 
 
 def approvals(config: ConfigOption = None, state_dir: StateOption = None, as_json: JsonFlag = False) -> None:
     """Commands that wait or waited for a second person."""
-    _list("/approvals", tables.approvals, config_of(config, state_dir), as_json)
+    listed("/approvals", tables.approvals, config_of(config, state_dir), as_json)
 
 
 def approve(
@@ -243,12 +243,12 @@ def approve(
     if not re.fullmatch(r"[0-9a-f]{1,64}", approval_id):
         raise InvalidInput("APPROVAL_ID", "give the id that `hedgelock approvals` shows")
     path = f"/approvals/{approval_id}/approve"
-    answer(_post(config_of(config, state_dir), path, {}, token_file, key), as_json, tables.carried_out)
+    answer(posted(config_of(config, state_dir), path, {}, token_file, key), as_json, tables.carried_out)
 
 
 def commands(config: ConfigOption = None, state_dir: StateOption = None, as_json: JsonFlag = False) -> None:
     """The newest commands on record: who, when, from where, what."""
-    _list("/audit", tables.commands, config_of(config, state_dir), as_json)
+    listed("/audit", tables.commands, config_of(config, state_dir), as_json)
 
 
 def raise_limits(
@@ -262,7 +262,7 @@ def raise_limits(
     """Ask that the next start may have the limits of this configuration. Changes nothing of what runs."""
     full = config_of(config, state_dir)
     body = {"reason": reason, "limits": full.limits.model_dump(mode="json")}
-    _taken(_post(full, "/limits", body, token_file, key), as_json)
+    taken(posted(full, "/limits", body, token_file, key), as_json)
 
 
 def parse_duration(text: str, field: str) -> int:
@@ -277,15 +277,17 @@ def _body(**given: object) -> dict[str, object]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _post(
+def posted(
     config: Config, path: str, body: Mapping[str, object], token_file: Path | None, key: str
 ) -> Mapping[str, object]:
+    """What the control API answers to a command."""
     from hedgelock_actors.runtime.client import Caller, ask
 
     return run(ask(config.state, "POST", path, body, Caller(token_file=token_file, key=key)))
 
 
-def _list(path: str, show: Show, config: Config, as_json: bool) -> None:
+def listed(path: str, show: Show, config: Config, as_json: bool) -> None:
+    """Print what the control API lists under a path."""
     from hedgelock_actors.runtime.client import ask
 
     answer(run(ask(config.state, "GET", path)), as_json, show)
@@ -297,7 +299,8 @@ def _mode(found: Mapping[str, object], as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _taken(found: Mapping[str, object], as_json: bool) -> None:
+def taken(found: Mapping[str, object], as_json: bool) -> None:
+    """Print what became of a command; exit code 1 when an actor has not taken it in."""
     answer(found, as_json, tables.taken)
     if "approval_id" not in found and not found.get("taken"):
         raise typer.Exit(1)

@@ -25,8 +25,11 @@ from hedgelock_actors.domain.messages import (
     LoanTouched,
     RealiseProfit,
     SetTarget,
+    SpreadRequested,
+    SpreadStopped,
     TargetOverridden,
     Tick,
+    TradeReported,
 )
 from hedgelock_actors.domain.money import ZERO, dec
 from hedgelock_actors.domain.policy import Policy
@@ -49,6 +52,7 @@ from hedgelock_actors.ports.venue import (
     VenueError,
     WalletView,
 )
+from hedgelock_actors.spread_desk import SpreadDesk
 
 REPEAT_MS = 30_000
 SHORTFALL_AGAIN_MS = 3_600_000
@@ -96,6 +100,7 @@ class PositionKeeper(Actor):
             risk=risk,
             notifier=notifier,
         )
+        self._spreads = SpreadDesk(name, notifier, venue=venue, stream=self._stream, clock=clock, tell=self.tell)
         self.book, self._ledger = self._reading.book, self._reading.ledger
         self._tick: Tick | None = None
         self._demand: HedgeDemand | None = None
@@ -160,6 +165,7 @@ class PositionKeeper(Actor):
             "override": None if (held := self._holding()) is None else held.model_dump(mode="json"),
             "loan": None if self.book.loan is None else self.book.loan.model_dump(mode="json"),
             "demand": None if self._demand is None else self._demand.model_dump(mode="json"),
+            "spreads": self._spreads.snapshot(),
         }
 
     async def _take(self, message: AnyMessage) -> None:
@@ -182,6 +188,12 @@ class PositionKeeper(Actor):
             case TargetOverridden() if message.account == self.account:
                 self._override = newer(self._override, message)
                 await self._steer()
+            case SpreadRequested() if message.account == self.account:
+                await self._spreads.requested(message)
+            case SpreadStopped() if message.account == self.account:
+                await self._spreads.stopped(message)
+            case TradeReported():
+                await self._spreads.reported(message)
             case _:
                 pass
 
@@ -384,7 +396,7 @@ class PositionKeeper(Actor):
             payload = record.entry.payload
             if record.entry.kind in ("target", "target_withheld"):
                 self._replay_target(record.entry.kind, payload)
-            elif self._ledger.replay(record) is None:
+            elif not self._spreads.replay(record) and self._ledger.replay(record) is None:
                 self.book.replay(record.entry.kind, payload)
         async for record in self._stream.read("override", stream=CONTROL):
             for one in overrides_in(record.entry.payload):
@@ -412,6 +424,7 @@ class PositionKeeper(Actor):
             await self._settle()
             await self._steer()
             await self._read_score()
+            await self._spreads.beat()
             await self._reading.read_due(now_ms)
             self.mark_ready()
         except (VenueError, JournalUnavailable, StaleEpoch, HedgeLockError) as error:

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from hedgelock_actors.actor import JournalStream
 from hedgelock_actors.codec import Payload, amount, flag, integer, text
+from hedgelock_actors.domain.errors import InvalidInput
 from hedgelock_actors.domain.messages import (
     AnyMessage,
     SpreadReported,
@@ -55,24 +56,50 @@ class SpreadDesk:
     ) -> None:
         self._keeper, self._notifier = keeper, notifier
         self._venue, self._stream, self._clock, self._tell = venue, stream, clock, tell
+        self._asked: dict[str, SpreadRequested] = {}
+        """Not on record yet."""
         self._open: dict[str, Spread] = {}
-        self._ended: dict[str, Mapping[str, object]] = {}
+        self._ended: dict[str, Payload] = {}
 
     # ------------------------------------------------------------ what is asked and reported
 
     async def requested(self, message: SpreadRequested) -> None:
-        """Put it on record and begin; a known one is not begun again.
+        """Put it on record and begin. A known one is not begun again, nor one whose window has passed since it was
+        asked for: it may be an old one, read from the record by a new process.
 
         Raises:
-            InvalidInput: the plan makes no sense; nothing was recorded.
-            VenueError, JournalUnavailable, StaleEpoch: nothing was begun.
+            VenueError, JournalUnavailable, StaleEpoch: nothing was begun; it is tried again with every `beat`.
         """
-        if message.spread_id in self._open or message.spread_id in self._ended:
+        if message.spread_id in self._open or message.spread_id in self._ended or self._late(message):
             return
-        plan = await self._plan(message)
+        self._asked[message.spread_id] = message
+        await self._begin(message)
+
+    async def _begin(self, message: SpreadRequested) -> None:
+        if self._late(message):
+            del self._asked[message.spread_id]
+            await self._refuse(message, "it could not be begun within its window")
+            return
+        try:
+            plan = await self._plan(message)
+        except InvalidInput as error:
+            del self._asked[message.spread_id]
+            await self._refuse(message, str(error))
+            return
         await self._note("spread", message.spread_id, _plan_payload(plan))
+        self._asked.pop(message.spread_id, None)
         self._open[message.spread_id] = Spread(plan)
         await self._advance(self._open[message.spread_id])
+
+    def _late(self, message: SpreadRequested) -> bool:
+        return self._clock.now_ms() >= message.ts_ms + message.window_ms
+
+    async def _refuse(self, message: SpreadRequested, error: str) -> None:
+        await self._close(
+            message.spread_id,
+            message.account,
+            SpreadResult(success=False, trigger="", legs=(), rolled_back=False, error=error),
+        )
 
     async def reported(self, report: TradeReported) -> None:
         """A router tells how far a trade is; one that is not of a spread is not for us."""
@@ -92,7 +119,9 @@ class SpreadDesk:
             await self._advance(self._open[message.spread_id])
 
     async def beat(self) -> None:
-        """Time passes: windows end, and what was not heard is told again."""
+        """Time passes: windows end, and what was not heard is told again. Raises as `requested`."""
+        for message in list(self._asked.values()):
+            await self._begin(message)
         for spread in list(self._open.values()):
             await self._advance(spread)
 
@@ -113,17 +142,20 @@ class SpreadDesk:
                 return False
         return True
 
-    def snapshot(self) -> Mapping[str, object]:
-        """Those at work, and the newest that ended."""
-        working = {
-            name: {
+    def snapshot(self) -> Sequence[Mapping[str, object]]:
+        """Those at work, then those that ended, newest first."""
+        working = [
+            {
+                "spread_id": name,
                 "phase": str(one.phase),
                 "trigger": one.trigger,
-                "filled": {key: str(report.filled_qty) for key, report in one.reports.items()},
+                "detail": "; ".join(
+                    f"{key}: {report.filled_qty} of {report.qty}" for key, report in one.reports.items()
+                ),
             }
             for name, one in self._open.items()
-        }
-        return {"working": working, "ended": dict(self._ended)}
+        ]
+        return [*reversed(working), *({"phase": str(Phase.DONE), **one} for one in reversed(self._ended.values()))]
 
     # ------------------------------------------------------------ how it goes on
 
@@ -135,27 +167,27 @@ class SpreadDesk:
             spread.trigger = now.trigger
         spread.phase = now.phase
         if now.result is not None:
-            await self._finish(plan, now.result, now_ms)
+            await self._close(plan.spread_id, plan.legs[0].account, now.result)
             return
         for message in now.tell:
             await self._tell(router_of(message.account), message)
 
-    async def _finish(self, plan: Plan, result: SpreadResult, now_ms: int) -> None:
+    async def _close(self, spread_id: str, account: str, result: SpreadResult) -> None:
         detail = "; ".join(_leg_told(leg) for leg in result.legs)
         payload: dict[str, Json] = {
-            "spread_id": plan.spread_id,
+            "spread_id": spread_id,
             "success": result.success,
             "trigger": result.trigger,
             "rolled_back": result.rolled_back,
-            "error": result.error,
             "detail": detail,
+            "error": result.error,
         }
-        await self._note("spread_done", plan.spread_id, payload)
-        self._end(plan.spread_id, payload)
+        await self._note("spread_done", spread_id, payload)
+        self._end(spread_id, payload)
         report = SpreadReported(
-            account=plan.legs[0].account,
-            spread_id=plan.spread_id,
-            ts_ms=now_ms,
+            account=account,
+            spread_id=spread_id,
+            ts_ms=self._clock.now_ms(),
             success=result.success,
             trigger=result.trigger,
             rolled_back=result.rolled_back,
@@ -164,7 +196,7 @@ class SpreadDesk:
         )
         await self._tell(self._notifier, report)
 
-    def _end(self, spread_id: str, payload: Mapping[str, object]) -> None:
+    def _end(self, spread_id: str, payload: Payload) -> None:
         self._open.pop(spread_id, None)
         self._ended[spread_id] = payload
         while len(self._ended) > DONE_KEPT:

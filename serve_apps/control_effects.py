@@ -13,7 +13,16 @@ from hedgelock_actors.domain.messages import AnyMessage, ForeignActivityAcknowle
 from hedgelock_actors.domain.trading_state import TradingMode, TradingState
 from hedgelock_actors.ports.journal import Record
 from hedgelock_actors.runtime.control_feed import messages_in
-from hedgelock_actors.runtime.control_log import ACKNOWLEDGED, APPROVAL, LIMITS_APPROVED, OVERRIDE, TRADE, ControlBook
+from hedgelock_actors.runtime.control_log import (
+    ACKNOWLEDGED,
+    APPROVAL,
+    LIMITS_APPROVED,
+    OVERRIDE,
+    SPREAD,
+    SPREAD_STOPPED,
+    TRADE,
+    ControlBook,
+)
 from hedgelock_actors.runtime.names import Kind, keeper_name, router_name
 from hedgelock_actors.runtime.operator import orders_in_flight
 from hedgelock_actors.runtime.trading import KIND as TRADING_STATE
@@ -51,7 +60,7 @@ class Effects:
         match record.entry.kind:
             case kind if kind == TRADING_STATE:
                 return await self.set_mode(state_of(record.entry.payload), recorded=True)
-            case kind if kind in (OVERRIDE, ACKNOWLEDGED, LIMITS_APPROVED):
+            case kind if kind in (OVERRIDE, ACKNOWLEDGED, LIMITS_APPROVED, SPREAD, SPREAD_STOPPED):
                 return await self._tell(record, book)
             case kind if kind == TRADE:
                 return await self._trade(record)
@@ -101,7 +110,7 @@ class Effects:
         messages = messages_in(record)
         errors = await asyncio.gather(*(self._deliver(message) for message in messages))
         told = {receiver(one): error for one, error in zip(messages, errors, strict=True)}
-        halted = record.entry.kind == OVERRIDE and book.state.mode is TradingMode.HALTED
+        halted = record.entry.kind in (OVERRIDE, SPREAD) and book.state.mode is TradingMode.HALTED
         note = f"trading is halted ({book.state.reason}): no order is sent until it is resumed" if halted else ""
         return self._taken(record, told, {}, note=note)
 
@@ -186,7 +195,7 @@ def holds(held: TradingState | None, state: TradingState) -> bool:
 
 
 def _reason(payload: Mapping[str, object]) -> str:
-    for key in ("overrides", "trade"):
+    for key in ("overrides", "trade", "spread"):
         found = payload.get(key)
         first = found[0] if isinstance(found, Sequence) and found else found
         if isinstance(first, Mapping):

@@ -13,7 +13,7 @@ from typing import cast
 
 from pydantic import ValidationError
 
-from hedgelock_actors.domain.messages import HedgeTrade, TargetOverridden
+from hedgelock_actors.domain.messages import HedgeTrade, SpreadLeg, SpreadRequested, SpreadStopped, TargetOverridden
 from hedgelock_actors.domain.order import Side
 from hedgelock_actors.domain.trading_state import TradingMode
 from hedgelock_actors.execution.strategy import Mode
@@ -23,6 +23,8 @@ from hedgelock_actors.runtime.control_log import (
     ACKNOWLEDGED,
     LIMITS_APPROVED,
     OVERRIDE,
+    SPREAD,
+    SPREAD_STOPPED,
     TRADE,
     Approval,
     Asked,
@@ -46,6 +48,8 @@ from serve_apps.control_schemas import (
     LimitsBody,
     OverrideBody,
     ReasonBody,
+    SpreadBody,
+    StopSpreadBody,
     TradeBody,
     amount,
     body_of,
@@ -161,6 +165,10 @@ class ControlPolicy:
                 return entry_of(ACKNOWLEDGED, asked, said, now_ms)
             case TradeBody():
                 return self._trade(book, asked, who, body)
+            case SpreadBody():
+                return self._spread(book, asked, who, body)
+            case StopSpreadBody():
+                return self._stop_spread(book, asked, body)
             case LimitsBody():
                 return entry_of(LIMITS_APPROVED, asked, limits_payload(_limits(body)), now_ms)
             case ReasonBody():
@@ -250,6 +258,48 @@ class ControlPolicy:
             expires_ms=now_ms + body.expires_s * 1_000,
         )
         return entry_of(TRADE, asked, {"trade": trade.model_dump(mode="json")}, now_ms, account)
+
+    def _spread(self, book: ControlBook, asked: Asked, who: str, body: SpreadBody) -> Entry:
+        if book.state.mode is TradingMode.HALTED:
+            raise HttpError(409, "trading_halted", f"no order is sent while halted: {book.state.reason}")
+        names = [self._one_account(leg.account) for leg in body.legs]
+        if len(set(names)) != len(names):
+            raise HttpError(422, "invalid_input", "each account may have one leg", "legs")
+        legs = tuple(
+            SpreadLeg(
+                account=name,
+                symbol=self._symbols[name],
+                side=Side.SELL if leg.side == "sell" else Side.BUY,
+                qty=amount(leg.qty, "legs.qty"),
+                limit_price=amount(leg.limit_price, "legs.limit_price"),
+                multiplier=amount(leg.multiplier, "legs.multiplier"),
+            )
+            for name, leg in zip(names, body.legs, strict=True)
+        )
+        spread = SpreadRequested(
+            account=names[0],
+            spread_id=_id(asked, names[0]),
+            ts_ms=self._now_ms(),
+            legs=legs,
+            window_ms=body.window_s * 1_000,
+            rollback_on_partial=body.rollback_on_partial,
+            reason=f"{who}: {body.reason}",
+        )
+        return entry_of(SPREAD, asked, {"spread": spread.model_dump(mode="json")}, spread.ts_ms, names[0])
+
+    @staticmethod
+    def _known_spread(book: ControlBook, spread_id: str) -> str:
+        account = book.spreads.get(spread_id)
+        if account is None:
+            raise HttpError(404, "not_found", "no such spread; `hedgelock spreads` lists them", "spread_id")
+        return account
+
+    def _stop_spread(self, book: ControlBook, asked: Asked, body: StopSpreadBody) -> Entry:
+        account, now_ms = self._known_spread(book, body.spread_id), self._now_ms()
+        stop = SpreadStopped(account=account, spread_id=body.spread_id, ts_ms=now_ms)
+        return entry_of(
+            SPREAD_STOPPED, asked, {"stop": stop.model_dump(mode="json"), "reason": body.reason}, now_ms, account
+        )
 
     # ------------------------------------------------------------ what a body names
 

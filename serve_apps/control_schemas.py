@@ -77,6 +77,36 @@ class TradeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     approval_id: Name | None = None
 
 
+class SpreadLegBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One leg: it rests at its price; `multiplier` is coins in one contract."""
+
+    account: Name
+    side: Literal["sell", "buy"]
+    qty: Amount
+    limit_price: Amount
+    multiplier: Amount = "1"
+
+
+class SpreadBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """POST /v1/spreads: let the legs rest; the first to fill triggers, and the others follow it."""
+
+    reason: Why
+    legs: Annotated[list[SpreadLegBody], msgspec.Meta(min_length=2, max_length=10)]
+    window_s: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 60
+    """How long they may rest."""
+    rollback_on_partial: bool = False
+    """Take everything back when a leg cannot follow; false keeps what protects."""
+    approval_id: Name | None = None
+
+
+class StopSpreadBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """POST /v1/spreads/stop: let its legs rest no longer; what filled is still followed."""
+
+    spread_id: Name
+    reason: Why = "by an operator"
+    approval_id: Name | None = None
+
+
 class LimitsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """POST /v1/limits: allow the next start to have these limits (section `limits` of the configuration)."""
 
@@ -89,8 +119,30 @@ class ApproveBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """POST /v1/approvals/ID/approve."""
 
 
-Body = ReasonBody | FlattenBody | OverrideBody | LiftBody | AcknowledgeBody | TradeBody | LimitsBody
-Action = Literal["halt", "reduce_only", "resume", "flatten", "override", "lift", "acknowledge", "trade", "raise_limit"]
+Body = (
+    ReasonBody
+    | FlattenBody
+    | OverrideBody
+    | LiftBody
+    | AcknowledgeBody
+    | TradeBody
+    | SpreadBody
+    | StopSpreadBody
+    | LimitsBody
+)
+Action = Literal[
+    "halt",
+    "reduce_only",
+    "resume",
+    "flatten",
+    "override",
+    "lift",
+    "acknowledge",
+    "trade",
+    "spread",
+    "stop_spread",
+    "raise_limit",
+]
 BODIES: Mapping[Action, type[Body]] = {
     "halt": ReasonBody,
     "reduce_only": ReasonBody,
@@ -100,6 +152,8 @@ BODIES: Mapping[Action, type[Body]] = {
     "lift": LiftBody,
     "acknowledge": AcknowledgeBody,
     "trade": TradeBody,
+    "spread": SpreadBody,
+    "stop_spread": StopSpreadBody,
     "raise_limit": LimitsBody,
 }
 PATHS: Mapping[str, Action] = {
@@ -111,6 +165,8 @@ PATHS: Mapping[str, Action] = {
     "/override/lift": "lift",
     "/acknowledge": "acknowledge",
     "/trades": "trade",
+    "/spreads": "spread",
+    "/spreads/stop": "stop_spread",
     "/limits": "raise_limit",
 }
 
@@ -183,8 +239,8 @@ def body_of(action: Action, recorded: Mapping[str, Json]) -> Body:
 
 def canonical(body: Body) -> dict[str, Json]:
     """The body as it goes on record: without what only approves it."""
-    found = {name: getattr(body, name) for name in body.__struct_fields__ if name != "approval_id"}
-    return {name: value for name, value in found.items() if value is not None}
+    found: dict[str, Json] = msgspec.to_builtins(body)
+    return {name: value for name, value in found.items() if name != "approval_id" and value is not None}
 
 
 def amount(value: str, field: str, *, zero: bool = False) -> Decimal:

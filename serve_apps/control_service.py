@@ -36,6 +36,7 @@ LISTS: Mapping[str, Listed] = {
     "/positions": ("position-keeper", "positions", listing.positions),
     "/orders": ("order-router", "orders", listing.orders),
     "/trades": ("order-router", "trades", listing.trades),
+    "/spreads": ("position-keeper", "spreads", listing.spreads),
     "/alerts": ("notifier", "alerts", listing.alerts),
 }
 RECORDS: Mapping[str, str] = {

@@ -39,6 +39,11 @@ def trades(router: Snapshot) -> Sequence[Row]:
     return _rows(router.get("trades"))
 
 
+def spreads(keeper: Snapshot) -> Sequence[Row]:
+    """One row per spread, those at work first."""
+    return _rows(keeper.get("spreads"))
+
+
 def restrictions(router: Snapshot) -> Sequence[str]:
     """Why a router opens nothing now."""
     return [f"{cause}: {text}" for cause, text in _mapping(router.get("restrictions")).items()]

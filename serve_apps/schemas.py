@@ -56,7 +56,7 @@ class Reply(msgspec.Struct, frozen=True):
     headers: Mapping[str, str] = {}
 
 
-_FIELD = re.compile(r"`\$\.(\w+)`|field `(\w+)`")
+_FIELD = re.compile(r"`\$\.([\w.\[\]]+)`|field `(\w+)`")
 """Where msgspec names the field: `$.amount_usd` for a bad value, field `amount_usd` for a missing or unknown one."""
 _ENCODER = msgspec.json.Encoder(decimal_format="string", enc_hook=str)
 _HEDGE = msgspec.json.Decoder(HedgeRequest)

@@ -13,6 +13,8 @@ from hedgelock_actors.domain.messages import (
     AnyMessage,
     ForeignActivityAcknowledged,
     HedgeTrade,
+    SpreadRequested,
+    SpreadStopped,
     TargetOverridden,
 )
 from hedgelock_actors.domain.trading_state import INITIAL, TradingState, merge
@@ -33,6 +35,10 @@ def messages_in(record: Record) -> Sequence[AnyMessage]:
             return _acknowledged(record)
         case "trade":
             return (HedgeTrade.model_validate(payload["trade"]),)
+        case "spread":
+            return (SpreadRequested.model_validate(payload["spread"]),)
+        case "spread_stopped":
+            return (SpreadStopped.model_validate(payload["stop"]),)
         case _:
             return ()
 
@@ -76,7 +82,7 @@ class ControlFeed:
 
     def _is_for_us(self, message: AnyMessage, now_ms: int) -> bool:
         match message:
-            case TargetOverridden():
+            case TargetOverridden() | SpreadRequested() | SpreadStopped():
                 return self._declared.kind == "position-keeper" and message.account == self._declared.account
             case HedgeTrade():
                 due = message.expires_ms is not None and now_ms < message.expires_ms

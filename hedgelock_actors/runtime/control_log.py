@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
 from hedgelock_actors.codec import Payload, integer, text
-from hedgelock_actors.domain.messages import HedgeTrade, TargetOverridden
+from hedgelock_actors.domain.messages import HedgeTrade, SpreadRequested, TargetOverridden
 from hedgelock_actors.domain.trading_state import INITIAL, TradingState, merge
 from hedgelock_actors.keeper_override import holds, overrides_in
 from hedgelock_actors.ports.journal import ChainBroken, Entry, Journal, JournalUnavailable, Json, Record, StaleEpoch
@@ -23,6 +23,7 @@ from hedgelock_actors.runtime.names import CONTROL_STREAM
 from hedgelock_actors.runtime.trading import state_of
 
 OVERRIDE, ACKNOWLEDGED, TRADE, APPROVAL = "override", "acknowledged", "trade", "approval_requested"
+SPREAD, SPREAD_STOPPED = "spread", "spread_stopped"
 LIMITS, LIMITS_APPROVED = "limits", "limits_approved"
 REQUESTS_MAX = 10_000
 KEPT_MAX = 200
@@ -95,6 +96,8 @@ class ControlBook:
     """The newest of each account; it may have expired or been lifted."""
     approvals: OrderedDict[str, Approval] = field(default_factory=OrderedDict)
     trades: OrderedDict[str, HedgeTrade] = field(default_factory=OrderedDict)
+    spreads: OrderedDict[str, str] = field(default_factory=OrderedDict)
+    """Spread → account of the keeper that sees to it."""
     requests: OrderedDict[str, tuple[str, Record]] = field(default_factory=OrderedDict)
     """person:key → fingerprint, and what it put on record."""
     limits: Mapping[str, Json] = field(default_factory=dict)
@@ -120,6 +123,9 @@ class ControlBook:
             case "trade":
                 trade = HedgeTrade.model_validate(payload["trade"])
                 _keep(self.trades, trade.trade_id, trade, KEPT_MAX)
+            case "spread":
+                spread = SpreadRequested.model_validate(payload["spread"])
+                _keep(self.spreads, spread.spread_id, spread.account, KEPT_MAX)
             case "limits":
                 self.limits, self.limits_hash = _inner(payload, "limits"), text(payload, "hash")
             case "limits_approved":

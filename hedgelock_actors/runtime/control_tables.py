@@ -82,6 +82,12 @@ def trades(answer: Answer) -> RenderableType:
     return _rows("Trades", columns, answer["trades"])
 
 
+def spreads(answer: Answer) -> RenderableType:
+    """`hedgelock spreads`."""
+    columns = ("spread_id", "phase", "trigger", "success", "rolled_back", "detail", "error")
+    return _rows("Spreads", columns, answer["spreads"])
+
+
 def overrides(answer: Answer) -> RenderableType:
     """`hedgelock overrides`."""
     return held(answer["overrides"]) or Text("no target is overridden")

@@ -12,7 +12,6 @@ from hedgelock_actors.adapters.memory.clock import ManualClock
 from hedgelock_actors.adapters.memory.journal import MemoryJournal
 from hedgelock_actors.domain.alert import Severity
 from hedgelock_actors.domain.alert_rules import alerts_for
-from hedgelock_actors.domain.errors import InvalidInput
 from hedgelock_actors.domain.messages import (
     AnyMessage,
     CancelTrade,
@@ -25,10 +24,12 @@ from hedgelock_actors.domain.messages import (
 )
 from hedgelock_actors.domain.order import Side
 from hedgelock_actors.ports.journal import JournalUnavailable
+from hedgelock_actors.ports.venue import VenueError
 from hedgelock_actors.spread_desk import SpreadDesk
 from tests.unit.actors.fake_venue import FakeVenue
 
 KEEPER = "position-keeper-main"
+START_MS = ManualClock().now_ms()
 
 
 class Routers:
@@ -118,7 +119,7 @@ def request(**more: object) -> SpreadRequested:
         for name in ("main", "other")
     )
     given: dict[str, object] = {"spread_id": "s1", "legs": legs, "window_ms": 60_000, "rollback_on_partial": False}
-    return SpreadRequested(account="main", ts_ms=0, reason="test", **(given | more))
+    return SpreadRequested(account="main", reason="test", **({"ts_ms": START_MS} | given | more))
 
 
 REST_MAIN, REST_OTHER, HEDGE_OTHER = "s1:main:BTCUSDT:rest", "s1:other:BTCUSDT:rest", "s1:other:BTCUSDT:hedge"
@@ -131,7 +132,7 @@ async def test_a_spread_from_its_request_to_its_end(rig: Rig) -> None:
     rig.routers.fill(REST_MAIN, "1")
     await rig.pass_on()
     assert rig.routers.trades[HEDGE_OTHER].qty == Decimal(1)
-    assert rig.desk.snapshot()["working"]["s1"]["phase"] == "hedging"
+    assert rig.desk.snapshot()[0]["phase"] == "hedging"
     rig.routers.fill(HEDGE_OTHER, "1")
     await rig.pass_on()
     end = rig.routers.told()
@@ -167,8 +168,7 @@ async def test_a_keeper_that_dies_goes_on_where_it_was(rig: Rig, died_at: int) -
     assert "could not be filled: other:BTCUSDT" in end.error
     assert [one.severity for one in alerts_for(end)] == [Severity.HIGH]
     assert sorted(rig.kinds()) == ["spread", "spread_done", "spread_trigger"]
-    assert rig.desk.snapshot()["working"] == {}
-    assert list(rig.desk.snapshot()["ended"]) == ["s1"]
+    assert [(one["spread_id"], one["phase"]) for one in rig.desk.snapshot()] == [("s1", "done")]
 
 
 async def test_time_ends_the_window_and_what_was_not_heard_is_told_again(rig: Rig) -> None:
@@ -211,16 +211,31 @@ async def test_a_leg_that_filled_while_it_was_taken_back_is_rolled_back_too(rig:
     assert rig.routers.told().rolled_back
 
 
-async def test_a_request_that_makes_no_sense_or_cannot_be_recorded_begins_nothing(rig: Rig) -> None:
-    with pytest.raises(InvalidInput, match="legs"):
-        await rig.desk.requested(request(legs=request().legs[:1]))
+async def test_a_request_that_makes_no_sense_begins_nothing_and_says_so(rig: Rig) -> None:
+    await rig.desk.requested(request(legs=request().legs[:1]))
+    assert "legs" in rig.routers.told().error
+    assert list(rig.routers.trades) == []
+
+
+async def test_a_request_that_cannot_be_recorded_is_begun_when_it_can(rig: Rig) -> None:
     rig.journal.available = False
     with pytest.raises(JournalUnavailable):
         await rig.desk.requested(request())
     assert rig.routers.heard == []
     rig.journal.available = True
     await rig.desk.beat()
-    assert rig.routers.heard == []
+    assert set(rig.routers.trades) == {REST_MAIN, REST_OTHER}
+
+
+async def test_a_request_is_not_begun_after_its_window(rig: Rig) -> None:
+    rig.venue.failing = 1
+    with pytest.raises(VenueError):
+        await rig.desk.requested(request())
+    await rig.clock.advance(60_000)
+    await rig.desk.beat()
+    assert "within its window" in rig.routers.told().error
+    await rig.desk.requested(request(spread_id="s2"))
+    assert list(rig.routers.trades) == []
 
 
 async def test_reports_that_are_old_or_of_others_change_nothing(rig: Rig) -> None:
@@ -231,14 +246,14 @@ async def test_reports_that_are_old_or_of_others_change_nothing(rig: Rig) -> Non
     await rig.pass_on()
     await rig.desk.reported(rig.routers.report(trade, "0.2"))
     await rig.desk.reported(rig.routers.report(trade.model_copy(update={"trade_id": "manual-7"}), "0.2"))
-    assert rig.desk.snapshot()["working"]["s1"]["filled"][REST_MAIN] == "0.5"
+    assert f"{REST_MAIN}: 0.5 of 1;" in str(rig.desk.snapshot()[0]["detail"])
 
 
 async def test_only_the_newest_ended_are_kept(rig: Rig) -> None:
     for number in range(103):
-        await rig.desk.requested(request(spread_id=f"s{number}", window_ms=1))
+        await rig.desk.requested(request(spread_id=f"s{number}", window_ms=1, ts_ms=rig.clock.now_ms()))
         await rig.clock.advance(1)
         await rig.desk.beat()
         for report in list(rig.routers.reports.values()):
             await rig.desk.reported(report)
-    assert len(rig.desk.snapshot()["ended"]) == 100
+    assert len(rig.desk.snapshot()) == 100
