@@ -9,6 +9,7 @@ journal, too: it arrives although nobody is left to tell it.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import time
@@ -110,6 +111,8 @@ class ActorShell:
                 self._trouble = ""
                 self._ready_after_ms = max(1, round((time.monotonic() - began) * 1_000))  # 0: not ready
                 self._take_beat()
+                gc.collect()
+                gc.freeze()  # code and what was replayed stay: no later collection goes through them while an order waits
                 return
 
     async def _discard(self) -> None:
