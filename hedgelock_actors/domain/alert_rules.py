@@ -75,6 +75,15 @@ def restarts_too_often(actor: str, most: int, within_s: float, ts_ms: int) -> Al
     return _alert("", ts_ms, Severity.CRITICAL, f"restarts:{actor}", title, body)
 
 
+def disk_filling(place: str, used: float, ts_ms: int) -> AlertRaised:
+    """That a disk (`used` as a share of it) is about to stop the journal, and with it every order."""
+    title, body = (
+        "The disk is filling up",
+        f"{place}: {used:.0%} are used. Without room there is no record and no order.",
+    )
+    return _alert("", ts_ms, Severity.HIGH, f"disk:{place}", title, body)
+
+
 def _override(message: TargetOverridden) -> AlertRaised:
     about = f"override:{message.override_id}:{message.version}"
     if message.target_short_qty is None:

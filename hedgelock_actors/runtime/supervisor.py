@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 import os
+import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,8 @@ from typing import Any, cast
 import ray
 
 from hedgelock_actors.adapters.venue_clock.wall import WallClock
-from hedgelock_actors.domain.alert_rules import restarts_too_often
+from hedgelock_actors.domain.alert_rules import disk_filling, restarts_too_often
+from hedgelock_actors.domain.messages import AlertRaised
 from hedgelock_actors.runtime.handles import Cluster, Unreachable
 from hedgelock_actors.runtime.names import NAMESPACE, NOTIFIER, Declared, declare, in_stop_order
 from hedgelock_actors.runtime.shell import ActorShell
@@ -33,6 +35,9 @@ STALE_BEAT_MS = 30_000
 """An actor whose loop did not turn for so long is ended, so that Ray starts it again."""
 MISSED_MAX = 20
 STOP_WAIT_S = 15.0
+DISK_S = 60.0
+DISK_USED_MAX = 0.80
+"""A share of the disk that holds the state; beyond it people are told, while there still is room for the journal."""
 RECOVERIES_FILE = "recoveries.jsonl"
 
 
@@ -65,7 +70,8 @@ class Supervisor:
         self._recoveries = _read_lines(Path(state_dir) / RECOVERIES_FILE)
         self._stopping = False
         self._trading_state: tuple[str, int, str] | None = None
-        self._tasks = [asyncio.get_running_loop().create_task(self._watch(one)) for one in self._watched.values()]
+        works = [*(self._watch(one) for one in self._watched.values()), self._watch_disk()]
+        self._tasks = [asyncio.get_running_loop().create_task(work) for work in works]
 
     async def status(self) -> dict[str, object]:
         """Every actor's last health, and the recoveries seen so far."""
@@ -169,7 +175,22 @@ class Supervisor:
     async def _page(self, watched: Watched) -> None:
         alert = restarts_too_often(watched.declared.name, RESTARTS_MAX, RESTARTS_S, self._clock.now_ms())
         LOG.error("supervisor.too_often actor=%s", watched.declared.name)
+        await self._tell_people(alert)
+
+    async def _tell_people(self, alert: AlertRaised) -> None:
         await self._mail.send(NOTIFIER, alert, conflate=alert.dedup_key)
+
+    async def _watch_disk(self) -> None:
+        """Told when it begins, and again only after there was room in between."""
+        told = False
+        while not self._stopping:
+            disk = await asyncio.to_thread(shutil.disk_usage, self._state_dir)
+            used = disk.used / (disk.used + disk.free) if disk.used + disk.free else 1.0
+            if used >= DISK_USED_MAX and not told:
+                LOG.error("supervisor.disk_filling used=%.3f", used)
+                await self._tell_people(disk_filling(self._state_dir, used, self._clock.now_ms()))
+            told = used >= DISK_USED_MAX
+            await asyncio.sleep(DISK_S)
 
     def _end(self, watched: Watched, why: str) -> None:
         LOG.error("supervisor.ended actor=%s because %s", watched.declared.name, why)

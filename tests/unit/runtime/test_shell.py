@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -325,6 +326,30 @@ async def test_f52_an_actor_that_dies_again_and_again_is_paged_once_and_started_
     assert (alert.severity, ROUTER in alert.title) == (Severity.CRITICAL, True)
     assert len({message.dedup_key for _, message in watch.cluster.mail if isinstance(message, AlertRaised)}) == 1
     assert len(await recoveries_of(watch)) == 7
+
+
+async def test_f62_a_disk_that_fills_up_is_told_once_before_it_is_full(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await watch.supervisor.stop()
+    seen = [0.79, 0.8, 0.81, 0.99, 0.5, 0.9]
+    looks = 0
+
+    def usage(_place: str) -> Any:
+        nonlocal looks
+        used = seen[min(looks, len(seen) - 1)]
+        looks += 1
+        return SimpleNamespace(total=1_200, used=round(used * 1_000), free=1_000 - round(used * 1_000))
+
+    monkeypatch.setattr(supervisor_module, "shutil", SimpleNamespace(disk_usage=usage))
+    monkeypatch.setattr(supervisor_module, "DISK_S", 0.01)
+    other = Supervisor(watch.supervisor._state_dir)
+    await until(lambda: looks >= 10)
+    await until(lambda: len(watch.cluster.mail) >= 2)
+    await other.stop()
+    alerts = [message for to, message in watch.cluster.mail if to == "notifier" and isinstance(message, AlertRaised)]
+    assert [alert.title for alert in alerts] == ["The disk is filling up"] * 2
+    assert ["80%" in alerts[0].body, "90%" in alerts[1].body] == [True, True]
 
 
 async def test_f54_an_actor_whose_loop_stands_still_is_ended_so_that_it_begins_anew(
