@@ -112,7 +112,7 @@ class ActorShell:
                 self._ready_after_ms = max(1, round((time.monotonic() - began) * 1_000))  # 0: not ready
                 self._take_beat()
                 gc.collect()
-                gc.freeze()  # code and what was replayed stay: no later collection goes through them while an order waits
+                gc.freeze()  # code and what was replayed stay: no collection goes through them while an order waits
                 return
 
     async def _discard(self) -> None:
