@@ -305,7 +305,7 @@ class OrderRouter(Actor):
             if not self._subscribed:
                 await self._venue.start(("order", "execution"), self._on_private)
                 self._subscribed = True
-            await parts.reconciler.first()
+            await parts.first_look(self._venue)
         except (VenueError, JournalUnavailable, OSError) as error:
             self._recover_tries += 1
             self._recover_ms = self.clock.now_ms() + backoff_ms(self._recover_tries)

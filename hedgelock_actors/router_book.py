@@ -42,7 +42,7 @@ SETTLED_KEPT = 2_000
 LINKS_KEPT = 50_000
 GAPS_KEPT = 1_000
 RECENT_KEPT = 5_000
-REALISES_KEPT = 1_000
+REALISES_KEPT = 200
 MINUTE_MS = 60_000
 SHOWN_BY_MS = 66_000
 """A request is refused for its age 5 s after it was signed, and what was taken shows within a minute."""

@@ -59,7 +59,6 @@ class OpenOrdersRead:
 
     views: tuple[OrderView, ...]
     ours: frozenset[str]
-    ts_ms: int
 
 
 @dataclass(frozen=True, slots=True)

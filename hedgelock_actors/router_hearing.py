@@ -147,7 +147,8 @@ class Hearing:
 
     async def trade(self, message: HedgeTrade) -> None:
         """A trade is carried out once, however often it is heard."""
-        if message.trade_id in self._trades.trades:
+        if self._trades.knows(message.trade_id):
+            self._trades.tell_again(message.trade_id)
             return
         await self._notes.note("trade", f"trade:{message.trade_id}", trade_payload(message))
         self._trades.take(message)

@@ -22,7 +22,7 @@ from hedgelock_actors.ports.venue import Venue
 from hedgelock_actors.router_alerts import RouterAlerts
 from hedgelock_actors.router_book import RouterBook
 from hedgelock_actors.router_cancels import Canceller
-from hedgelock_actors.router_events import AccountRead, InstrumentRead, MaintenanceRead, RouterEvent
+from hedgelock_actors.router_events import AccountRead, InstrumentRead, MaintenanceRead, OpenOrdersRead, RouterEvent
 from hedgelock_actors.router_gate import GateFacts
 from hedgelock_actors.router_guard import Guard
 from hedgelock_actors.router_hearing import Hearing
@@ -114,6 +114,17 @@ class RouterParts:
                 causation_id=text(payload, "causation_id"),
                 exact=flag(payload, "exact"),
             )
+
+    async def first_look(self, venue: Venue) -> None:
+        """Before anything may be sent: the venue's announcements, the account, our orders, executions and position.
+
+        Raises VenueError, JournalUnavailable, StaleEpoch.
+        """
+        symbol = self.state.symbol
+        self.learn(MaintenanceRead(tuple(await venue.maintenance())))
+        self.learn(AccountRead(tuple(await venue.account_faults(symbol)), await venue.wallet()))
+        await self.reconciler.first()
+        await self.reconciler.open_orders(OpenOrdersRead(tuple(await venue.open_orders(symbol)), frozenset()))
 
     def doubt_all(self) -> None:
         """Something happened that no rule foresees: give up what is at work, trust nothing until it is read again."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from hedgelock_actors.codec import Payload, text
+from hedgelock_actors.codec import Payload, integer, text
 from hedgelock_actors.domain.messages import HedgeTrade, TradeReported
 from hedgelock_actors.domain.money import ZERO
 from hedgelock_actors.domain.order import Side
@@ -18,6 +18,8 @@ from hedgelock_actors.execution.strategy import Mode
 from hedgelock_actors.ports.journal import Json, Record
 
 KEPT = 1_000
+IDS_KEPT = 50_000
+TOLD_AGAIN = 10
 DAY_MS = 86_400_000
 
 
@@ -86,10 +88,14 @@ class TradeBook:
 
     def __init__(self) -> None:
         self.trades: dict[str, Trade] = {}
+        self._open: dict[str, Trade] = {}
+        self._known: dict[str, None] = {}
+        """Ids of trades, longer remembered than the trades themselves."""
         self.offset = ZERO
         self._day = 0
         self._day_qty = ZERO
         self._changed: dict[str, None] = {}
+        self._again: dict[str, None] = {}
 
     def replay(self, record: Record) -> None:
         """Fold one journal record."""
@@ -101,12 +107,34 @@ class TradeBook:
                 self.cancel(text(payload, "trade_id"))
             case "trade_done":
                 self.end(text(payload, "trade_id"), text(payload, "error"))
+                self._ended_before(payload)
             case _:
                 pass
 
     def take(self, command: HedgeTrade) -> None:
         """A trade is to be carried out; a known one stays as it was."""
-        self.trades.setdefault(command.trade_id, Trade(command))
+        if not self.knows(command.trade_id):
+            self._known[command.trade_id] = None
+            self.trades[command.trade_id] = self._open[command.trade_id] = Trade(command)
+
+    def knows(self, trade_id: str) -> bool:
+        """It was asked for before."""
+        return trade_id in self._known
+
+    def _ended_before(self, payload: Payload) -> None:
+        """Whoever asked may not have heard of the end: the newest ones are told again."""
+        trade_id = text(payload, "trade_id")
+        trade = self.trades.get(trade_id)
+        if trade is not None:
+            trade.mode, trade.orders = text(payload, "mode"), integer(payload, "orders")
+            self._again[trade_id] = None
+        while len(self._again) > TOLD_AGAIN:
+            del self._again[next(iter(self._again))]
+
+    def tell_again(self, trade_id: str) -> None:
+        """Whoever asked asks again: the state is to be reported."""
+        if trade_id in self.trades:
+            self._again[trade_id] = None
 
     def cancel(self, trade_id: str) -> None:
         """Nothing more is to be traded for it."""
@@ -119,9 +147,11 @@ class TradeBook:
         trade = self.trades.get(trade_id)
         if trade is not None:
             trade.done, trade.error = True, error
-        done = [one for one in self.trades.values() if one.done]
-        for old in done[: max(0, len(done) - KEPT)]:
-            del self.trades[old.trade_id]
+            self._open.pop(trade_id, None)
+        for old in [one.trade_id for one in self.trades.values() if one.done][: max(0, len(self.trades) - KEPT)]:
+            del self.trades[old]
+        while len(self._known) > IDS_KEPT:
+            del self._known[next(iter(self._known))]
 
     def executed(self, trade_id: str, execution: Execution) -> None:
         """One fill of one of its orders, told once."""
@@ -138,7 +168,7 @@ class TradeBook:
 
     def pending(self) -> Trade | None:
         """The oldest that is not over."""
-        return next((one for one in self.trades.values() if not one.done), None)
+        return next(iter(self._open.values()), None)
 
     def traded_today(self, now_ms: int) -> Decimal:
         """What filled of all trades since midnight UTC, either side."""
@@ -154,11 +184,13 @@ class TradeBook:
 
     def reports(self, now_ms: int) -> list[tuple[str, TradeReported]]:
         """(to whom, what) for each trade of which something changed since this was last asked."""
-        if not self._changed:
+        if not self._changed and not self._again:
             return []
-        changed = [self.trades[trade_id] for trade_id in self._changed if trade_id in self.trades]
+        changed = [self.trades[one] for one in self._changed if one in self.trades and not self.trades[one].done]
+        changed += [self.trades[one] for one in self._again if one in self.trades]
         self._changed.clear()
-        return [(one.command.reply_to, one.report(now_ms)) for one in changed if not one.done]
+        self._again.clear()
+        return [(one.command.reply_to, one.report(now_ms)) for one in changed]
 
 
 def trade_payload(command: HedgeTrade) -> dict[str, Json]:
@@ -166,6 +198,12 @@ def trade_payload(command: HedgeTrade) -> dict[str, Json]:
     return command.model_dump(mode="json")
 
 
-def done_payload(trade_id: str, error: str, filled: Decimal) -> Payload:
+def done_payload(trade: Trade, error: str) -> Payload:
     """The end of a trade as the journal keeps it."""
-    return {"trade_id": trade_id, "error": error, "filled": str(filled)}
+    return {
+        "trade_id": trade.trade_id,
+        "error": error,
+        "filled": str(trade.filled),
+        "mode": trade.mode,
+        "orders": trade.orders,
+    }

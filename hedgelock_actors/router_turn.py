@@ -221,7 +221,7 @@ class RouterTurn:
 
     async def _end_trade(self, plan: TradeEnd) -> None:
         trade = plan.trade
-        payload = done_payload(trade.trade_id, plan.error, trade.filled)
+        payload = done_payload(trade, plan.error)
         await self._notes.note("trade_done", f"trade_done:{trade.trade_id}", payload)
         self._trades.end(trade.trade_id, plan.error)
         self._report(trade.command.reply_to, trade.report(self._clock.now_ms()))

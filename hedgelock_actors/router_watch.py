@@ -103,7 +103,7 @@ class Watch:
         if due:
             known = frozenset(one.link for one in self._book.unsettled())
             views = tuple(await self._venue.open_orders(self._symbol))
-            await self._put(OpenOrdersRead(views, known, self._clock.now_ms()))
+            await self._put(OpenOrdersRead(views, known))
             faults = tuple(await self._venue.account_faults(self._symbol))
             await self._put(AccountRead(faults, await self._venue.wallet()))
             await self._instrument()

@@ -342,3 +342,21 @@ async def test_f30_too_many_decisions_within_a_minute_stop_opening_and_page_some
     assert restrictions(rig) == {}
     assert rig.short == Decimal("0.59")
     await rig.close()
+
+
+async def test_before_the_first_order_account_money_and_open_orders_are_read_too() -> None:
+    rig = Rig()
+    rig.venue.failing_names = {"account_faults"}
+    await rig.boot()
+    await rig.give(target(1, "1", rig.now_ms))
+    await rig.seconds(5)
+    assert rig.venue.sent == []
+    assert rig.router is not None
+    assert rig.router.health().status == "degraded"
+    rig.venue.failing_names = set()
+    await rig.seconds(8)
+    assert rig.short == 1
+    assert {"maintenance", "account_faults", "wallet", "open_orders", "executions", "position"} <= set(
+        rig.venue.queries
+    )
+    await rig.close()
