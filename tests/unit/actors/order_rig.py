@@ -87,7 +87,10 @@ def trade(trade_id: str, side: Side, qty: str, ts_ms: int, **more: object) -> He
 class Rig:
     """`seconds` lets time pass with a price, a beat and the venue's pushes each second."""
 
-    def __init__(self, lag_ms: int = 0, policy: Policy | None = None, *, paced: bool = True) -> None:
+    def __init__(
+        self, lag_ms: int = 0, policy: Policy | None = None, *, paced: bool = True, account: str = ACCOUNT
+    ) -> None:
+        self.account = account
         self.clock = ManualClock(paced=paced)
         self.journal = MemoryJournal()
         self.transport = MemoryTransport()
@@ -108,8 +111,8 @@ class Rig:
 
     async def boot(self) -> OrderRouter:
         self.router = OrderRouter(
-            ROUTER,
-            ACCOUNT,
+            f"order-router-{self.account}",
+            self.account,
             SYMBOL,
             venue=self.venue,
             journal=self.journal,
