@@ -218,7 +218,7 @@ def lose_answers(journal: PostgresJournal, monkeypatch: pytest.MonkeyPatch, *, a
 
 
 @pytest.mark.parametrize("after_commit", [True, False])
-async def test_an_unknown_commit_is_read_back_before_anything_is_decided(
+async def test_f60_an_unknown_commit_is_read_back_before_anything_is_decided(
     postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch, after_commit: bool
 ) -> None:
     stream = f"unknown-{after_commit}"
@@ -261,7 +261,7 @@ async def test_a_cancelled_append_leaves_the_journal_usable(postgres: EmbeddedPo
     await journal.close()
 
 
-async def test_a_server_that_lost_an_acknowledged_record_is_found_out_by_the_next_append(
+async def test_f61_a_server_that_lost_an_acknowledged_record_is_found_out_by_the_next_append(
     postgres: EmbeddedPostgres,
 ) -> None:
     """As after a failover to a replica that lagged."""

@@ -15,7 +15,7 @@ KILLS = 20
 END_S = 420.0
 
 
-def test_killed_at_random_nothing_is_lost_and_nothing_doubled(world: World) -> None:
+def test_f47_killed_at_random_nothing_is_lost_and_nothing_doubled(world: World) -> None:
     found = world.run("bench", "kills", "--kills", str(KILLS), "--seed", "11", seconds=END_S)
     assert found["verdict"]["lost"] == []
     assert found["verdict"]["doubled"] == []

@@ -69,7 +69,7 @@ def test_a_fall_is_survived_and_a_second_run_works_in_the_same_place(world: Worl
     assert audit["records"] >= report["journal"]["records"]
 
 
-def test_killing_any_actor_changes_nothing(world: World) -> None:
+def test_f47_killing_any_actor_changes_nothing(world: World) -> None:
     process = world.up("--speed", "max", "--exit-at-end")
     world.await_ready()
     for name in ACTORS:

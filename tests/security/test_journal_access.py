@@ -225,7 +225,7 @@ async def test_the_audit_names_the_record_that_was_touched(
     await tamper(owner, "DELETE FROM hedgelock.journal WHERE stream = 'touched'")
 
 
-async def test_a_checkpoint_finds_a_cut_tail_a_vanished_stream_and_a_stream_written_anew(
+async def test_f61_a_checkpoint_finds_a_cut_tail_a_vanished_stream_and_a_stream_written_anew(
     journal: PostgresJournal, owner: asyncpg.Connection, tmp_path: Path
 ) -> None:
     for stream in ("cut", "vanished", "anew", "grown"):

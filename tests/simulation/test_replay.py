@@ -99,7 +99,7 @@ async def test_f47_kill_9_of_any_actor_at_any_time_changes_nothing_that_matters(
     assert world.report()["max_lender_ltv"] < 0.47
 
 
-async def test_all_actors_killed_at_once_come_back_to_the_same_position() -> None:
+async def test_f51_all_actors_killed_at_once_come_back_to_the_same_position() -> None:
     async def kill_all(world: World) -> None:
         for name in NAMES:
             await world.kill(name)

@@ -186,7 +186,7 @@ async def test_halted_moves_no_money(desk: Desk) -> None:
 @pytest.mark.parametrize(
     "answers", [["lost"], ["unanswered"], ["", "lost"], ["", "unanswered"], ["lost", "lost", "lost"]]
 )
-async def test_lost_answers_move_money_once(desk: Desk, answers: list[str]) -> None:
+async def test_f46_lost_answers_move_money_once(desk: Desk, answers: list[str]) -> None:
     desk.loans.answers = answers
     await desk.seconds(40)
     assert len(desk.loans.transfers) == len(desk.loans.repaid) == 1
@@ -282,7 +282,7 @@ async def _live(desk: Desk, fuses: list[int]) -> list[str]:
     return deaths
 
 
-async def test_dying_anywhere_moves_the_money_once() -> None:
+async def test_f46_dying_anywhere_moves_the_money_once() -> None:
     trial = Desk()
     assert await _live(trial, []) == []
     points = trial.fuse.points

@@ -429,7 +429,7 @@ def test_a_resend_of_what_was_never_sent_is_refused() -> None:
     assert code_of(request(), gate(resend=True)) is C.DUPLICATE
 
 
-def test_an_order_against_its_intent_is_refused() -> None:
+def test_f30_an_order_against_its_intent_is_refused() -> None:
     assert code_of(buy(), gate(position_qty=SHORT)) is C.UNKNOWN_INTENT
 
 

@@ -229,7 +229,7 @@ def test_the_span_of_a_scenario(tmp_path: Path) -> None:
     assert replay_span((), file, None, None) is None
 
 
-def test_keys_are_read_from_a_private_file_and_never_shown(tmp_path: Path) -> None:
+def test_f68_keys_are_read_from_a_private_file_and_never_shown(tmp_path: Path) -> None:
     file = tmp_path / "keys.json"
     account = AccountConfig(name="a", credentials_file=file)
     with pytest.raises(ConfigError, match="cannot be read"):

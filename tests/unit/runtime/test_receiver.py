@@ -114,7 +114,7 @@ async def test_f53_what_cannot_be_read_is_counted_and_blocks_nothing() -> None:
     assert receiver.unreadable == 2
 
 
-async def test_memory_is_bounded() -> None:
+async def test_f52_memory_is_bounded() -> None:
     receiver, log = await opened()
     for n in range(5_000):
         await receiver.take([raw(touched(n), n)])

@@ -89,7 +89,7 @@ async def test_f11_the_latest_of_a_key_replaces_what_waits() -> None:
     assert transport.conflated >= 98
 
 
-async def test_a_full_queue_is_an_error_and_not_a_loss() -> None:
+async def test_f52_a_full_queue_is_an_error_and_not_a_loss() -> None:
     transport, far = await pair(paced=False)
     far.gate.clear()
     await transport.send("far", touched(0))

@@ -128,7 +128,7 @@ async def test_a_halt_waits_for_no_database_but_a_resume_does(rig: Rig) -> None:
     assert rig.cluster.got == []
 
 
-async def test_a_halt_without_a_record_is_recorded_when_the_journal_is_back_and_a_resume_is_above_it(
+async def test_f59_a_halt_without_a_record_is_recorded_when_the_journal_is_back_and_a_resume_is_above_it(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("serve_apps.control_halt.AGAIN_S", 0.01)
