@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest
 LIGHT := not slow and not ray
 ARGS ?=
 # What coverage is measured by: each line by the tests that are about it, not by whole simulations that pass over it.
-COVERING := tests/unit tests/property tests/contract tests/security tests/integration
+COVERING := tests/unit tests/property tests/contract tests/security tests/integration tests/architecture
 # Of `make simulate`: how many seeds, from which on, in how many processes.
 SEEDS ?= 200
 SEED ?= 1
@@ -64,6 +64,7 @@ lint: install ## ruff, formatting, mypy --strict, import contracts
 coverage: install ## the light tests with branch coverage: 100 % of domain/ and execution/, at least 90 % of the whole
 	@$(BIN)/python -m coverage erase
 	$(BIN)/python -m coverage run -m pytest -m "$(LIGHT)" $(COVERING) $(ARGS)
+	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report --include="hedgelock_actors/domain/*,hedgelock_actors/execution/*" --fail-under=100
 	@$(BIN)/python -m coverage report --fail-under=90
 

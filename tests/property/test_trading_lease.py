@@ -132,7 +132,7 @@ async def end(world: World) -> None:
         task.cancel()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.integers(-10_000, 10_000), st.lists(st.integers(0, 10**9), min_size=HOLDERS, max_size=HOLDERS), steps)
 def test_two_never_hold_it_at_once(store_off_ms: int, offs_ms: list[int], script: list[tuple[str, int, int]]) -> None:
     async def go() -> None:
@@ -144,7 +144,7 @@ def test_two_never_hold_it_at_once(store_off_ms: int, offs_ms: list[int], script
     asyncio.run(go())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(steps)
 def test_when_the_faults_are_over_a_new_instance_holds_it_within_its_time(script: list[tuple[str, int, int]]) -> None:
     async def go() -> None:
