@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hedgelock_actors.domain.messages import AnyMessage, ForeignActivityAcknowledged, TradingStateChanged
+from hedgelock_actors.domain.messages import (
+    AnyMessage,
+    CancelTrade,
+    ForeignActivityAcknowledged,
+    HedgeTrade,
+    TradingStateChanged,
+)
 from hedgelock_actors.domain.trading_state import INITIAL, TradingMode, TradingState
 from hedgelock_actors.ports.journal import Entry
 
@@ -70,6 +76,10 @@ class Control:
                 account="main", ts_ms=self._world.loop.now_ms, who="operator", reason="it was me"
             ),
         )
+
+    def trade(self, message: HedgeTrade | CancelTrade) -> None:
+        """An order beside the target, or its end."""
+        self._send("order-router-main", message)
 
     def _send(self, name: str, message: AnyMessage) -> None:
         receiver = self._world.processes.get(name)

@@ -8,6 +8,8 @@ from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING
 
+from hedgelock_actors.domain.messages import CancelTrade, HedgeTrade
+from hedgelock_actors.domain.order import Side
 from hedgelock_actors.domain.trading_state import TradingMode
 from hedgelock_actors.ports.market_data import FeedBroken
 from hedgelock_actors.ports.venue import Maintenance, StreamLost, StreamRestored
@@ -28,6 +30,7 @@ class Gremlin:
     def __init__(self, world: SwarmWorld, names: tuple[str, ...], symbol: str) -> None:
         self._world, self._names, self._symbol = world, names, symbol
         self._rng = Random(f"gremlin {world.knobs.seed}")
+        self._trades = 0
 
     def plan(self, from_ms: int, until_ms: int) -> None:
         """Set the times of everything that is to happen."""
@@ -238,6 +241,30 @@ class Gremlin:
         world.exchange.request(world.uid, command, world.loop.now_ms)
         world.poke()
         self._after(rng.choice((5_000, 60_000)), world.control.acknowledge)
+
+    def _trade(self) -> None:
+        world, rng = self._world, self._rng
+        self._trades += 1
+        message = HedgeTrade(
+            account="main",
+            symbol=self._symbol,
+            trade_id=f"trade-{self._trades}",
+            ts_ms=world.loop.now_ms,
+            side=rng.choice((Side.SELL, Side.SELL, Side.BUY)),
+            qty=Decimal(rng.randint(1, 40)) / 1000,
+            reason="drill",
+            reply_to="notifier",
+            strategy=rng.choice((None, "aggressive", "passive", "limit_chase", "market")),
+        )
+        world.witness.fault("trade", message.trade_id, message.side, message.qty)
+        world.control.trade(message)
+        if rng.random() < 0.3:
+            self._after(rng.choice((1, 3_000, 40_000)), lambda: world.control.trade(message))
+        if rng.random() < 0.2:
+            cancel = CancelTrade(
+                account="main", symbol=self._symbol, trade_id=message.trade_id, ts_ms=world.loop.now_ms
+            )
+            self._after(rng.choice((20, 2_000)), lambda: world.control.trade(cancel))
 
     def _halt(self) -> None:
         world, rng = self._world, self._rng

@@ -56,6 +56,8 @@ class Rates:
     manual_trade: float = 0.0
     halt: float = 0.0
     price_jump: float = 0.0
+    trade: float = 0.0
+    """Orders by a person beside the target (`hedge_trades`), some of them told twice, some cancelled."""
     rate_burst: float = 0.0
 
 
@@ -75,12 +77,18 @@ class Knobs:
     max_order_qty: str = "10"
     dead_band: float = 0.05
     down_dwell_ms: int = 3_600_000
+    mode: str = ""
+    """A strategy for all levels but CRITICAL; empty: as configured by default."""
+    converge_ms: int = 60_000
+    """From the end of faults to the target; a strategy that is slow on purpose is given longer."""
     query_lag_ms: int = 0
     executions_lag_ms: int = 0
     shuffle: bool = False
     chances: Chances = field(default_factory=Chances)
     rates: Rates = field(default_factory=Rates)
 
+
+_SLOW = ("twap", "iceberg", "passive")
 
 _CHANCE_MAX = {
     "drop_message": 0.10,
@@ -122,6 +130,7 @@ _RATE_MAX = {
     "manual_trade": 8.0,
     "halt": 8.0,
     "price_jump": 15.0,
+    "trade": 60.0,
     "rate_burst": 15.0,
 }
 
@@ -131,6 +140,8 @@ def draw(seed: int) -> Knobs:
     rng = Random(f"knobs {seed}")
     market: Market = rng.choice(("calm", "crash", "crash", "rally", "chop"))
     share = rng.choice((0.0, 0.15, 0.3, 0.5))
+    mode = rng.choice(("", "", "", "", "aggressive", "passive", "limit_chase", "market", "twap", "iceberg"))
+    slow = mode in _SLOW
     chances = {name: _some(rng, share, most) for name, most in _CHANCE_MAX.items()}
     rates = {name: _some(rng, share, most) for name, most in _RATE_MAX.items()}
     return Knobs(
@@ -140,6 +151,9 @@ def draw(seed: int) -> Knobs:
         tick_ms=rng.choice((1_000, 5_000, 5_000, 5_000, 9_000, 9_000)),
         ltv=rng.choice(("0.36", "0.40", "0.42", "0.45")),
         max_position_qty=rng.choice(("50", "50", "50", "4")),
+        mode=mode,
+        quiet_minutes=6 if slow else 3,
+        converge_ms=300_000 if slow else 60_000,
         max_order_qty=rng.choice(("10", "10", "1", "0.25")),
         dead_band=rng.choice((0.002, 0.004, 0.01, 0.05)),
         down_dwell_ms=rng.choice((2_000, 20_000, 3_600_000)),

@@ -11,6 +11,7 @@ from random import Random
 from hedgelock_actors.adapters.memory.cache import MemoryCache
 from hedgelock_actors.adapters.memory.journal import MemoryJournal
 from hedgelock_actors.adapters.memory.lease import MemoryLeases
+from hedgelock_actors.domain.execution_policy import ByLevel, ExecutionPolicy, Mode, TwapPolicy
 from hedgelock_actors.domain.limits import Limits
 from hedgelock_actors.domain.order import OrderRequest
 from hedgelock_actors.domain.policy import Policy
@@ -26,6 +27,7 @@ from hedgelock_actors.risk_calculator import RiskCalculator
 from hedgelock_actors.simulator import api
 from hedgelock_actors.simulator.engine import Exchange
 from hedgelock_actors.treasury import Treasury
+from tests.simulation.arena.cache import SimCache
 from tests.simulation.arena.checks import Checks
 from tests.simulation.arena.control import Control
 from tests.simulation.arena.feed import WireMarket
@@ -142,7 +144,7 @@ class SwarmWorld:
             case "market-feed":
                 self.market = WireMarket(self, process)
                 return MarketFeed(
-                    name, [SYMBOL], market=self.market, clock=clock, transport=transport, cache=self.cache,
+                    name, [SYMBOL], market=self.market, clock=clock, transport=transport, cache=SimCache(self),
                     subscribers=[ROUTER, KEEPER, RISK], policy=self.policy, notifier=NOTIFIER,
                 )  # fmt: skip
             case "risk-calculator-0":
@@ -160,7 +162,7 @@ class SwarmWorld:
             case _ if name == KEEPER:
                 return PositionKeeper(
                     name, ACCOUNT, SYMBOL, venue=WireVenue(wire), loans=WireLoans(wire), journal=journal, clock=clock,
-                    transport=transport, cache=self.cache, policy=self.policy, risk=RISK, router=ROUTER,
+                    transport=transport, cache=SimCache(self), policy=self.policy, risk=RISK, router=ROUTER,
                     treasury=TREASURY, notifier=NOTIFIER,
                 )  # fmt: skip
             case _:
@@ -228,6 +230,8 @@ class SwarmWorld:
     def journalled(self, record: Record) -> None:
         """A record is in the store."""
         self.witness.note("journal", record.stream, record.n, record.entry.kind, record.hash[:12])
+        if record.entry.kind == "strategy_done":
+            self.witness.happened[f"worked_{record.entry.payload['mode']}"] += 1
         self.checks.recorded(record)
 
     def compared(self, pid: int, what: str | None) -> None:
@@ -288,7 +292,12 @@ _PUBLIC = (api.BookChanged, api.TickerChanged)
 def _policy(knobs: Knobs) -> Policy:
     limits = Limits(max_position_qty=Decimal(knobs.max_position_qty), max_order_qty=Decimal(knobs.max_order_qty))
     target = TargetPolicy(dead_band=knobs.dead_band, down_dwell_ms=knobs.down_dwell_ms)
-    return Policy(limits=limits, target=target)
+    if not knobs.mode:
+        return Policy(limits=limits, target=target)
+    mode = Mode(knobs.mode)
+    levels = ByLevel(safe=mode, caution=mode, danger=mode, critical=Mode.AGGRESSIVE)
+    execution = ExecutionPolicy(by_level=levels, reduce_by_level=levels, twap=TwapPolicy(slice_ms=5_000))
+    return Policy(limits=limits, target=target, execution=execution)
 
 
 def _spec(knobs: Knobs) -> api.ExchangeSpec:

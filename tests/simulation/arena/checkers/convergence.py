@@ -14,7 +14,6 @@ from decimal import Decimal
 from hedgelock_actors.ports.journal import Record
 from tests.simulation.arena.checkers.base import Checker
 
-WITHIN_MS = 60_000
 BAND = Decimal("0.05")
 
 
@@ -24,12 +23,15 @@ class ConvergesAfterFaults(Checker):
     def __init__(self, world: object) -> None:
         super().__init__(world)  # type: ignore[arg-type]
         self._target: Decimal | None = None
+        self._of_trades: set[str] = set()
         self.quiet_ms: int | None = None
         self.took_ms: int | None = None
 
     def recorded(self, record: Record) -> None:
         if record.entry.kind == "target" and record.stream.startswith("position-keeper"):
             self._target = Decimal(str(record.entry.payload["target_short_qty"]))
+        if record.entry.kind == "intent" and record.entry.payload.get("trade_id"):
+            self._of_trades.add(str(record.entry.payload["order_link_id"]))
 
     def quiet(self) -> None:
         """Faults are over."""
@@ -42,16 +44,23 @@ class ConvergesAfterFaults(Checker):
         waited = self.world.loop.now_ms - self.quiet_ms
         if self._there():
             self.took_ms = waited
-        elif waited > WITHIN_MS and self._runaway():
+        elif waited > self.world.knobs.converge_ms and self._runaway():
             self.world.witness.happened["runaway_stop"] += 1
             self.took_ms = waited
-        elif waited > WITHIN_MS:
+        elif waited > self.world.knobs.converge_ms:
             self.took_ms = waited
             self.broken(f"after {waited} ms the short is {-self.world.truth.signed_qty}, the target {self._target}")
 
     def _there(self) -> bool:
         ready = all(self._ready(name) for name in ("order-router-main", "position-keeper-main"))
-        return ready and self._target is not None and abs(-self.world.truth.signed_qty - self._target) <= self._band()
+        if not ready or self._target is None:
+            return False
+        return abs(-self.world.truth.signed_qty - self._target - self._traded()) <= self._band()
+
+    def _traded(self) -> Decimal:
+        """What trades beside the target have added to the short."""
+        fills = [one for one in self.world.truth.executions if one.order_link_id in self._of_trades]
+        return sum((one.exec_qty if one.side == "Sell" else -one.exec_qty for one in fills), Decimal(0))
 
     def _band(self) -> Decimal:
         world = self.world

@@ -3,7 +3,7 @@
 The worst short = position + live sells at the venue + sells still on the wire. It must stay within the limit at every
 arrival and at every market step. At each arrival it must also stay within the target that the order was decided for,
 or one that was stated since.
-What was traded by hand is not ours to answer for and is left out.
+What people asked for beside the target is added to it; what they traded by hand is not ours to answer for.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ class WorstCaseWithinLimits(Checker):
         self._targets: list[Decimal] = []
         self._target_of: dict[str, tuple[Decimal, int]] = {}
         """Per order the target that it was decided for, and how many targets had been stated by then."""
+        self._asked: dict[str, Decimal] = {}
+        """Sells beside the target, by trade."""
         self._foreign = ZERO
         self._seen = 0
         self.worst = ZERO
@@ -36,6 +38,8 @@ class WorstCaseWithinLimits(Checker):
         if record.entry.kind == "intent" and record.stream.startswith("order-router"):
             known = (Decimal(str(payload["target_qty"])), len(self._targets))
             self._target_of.setdefault(str(payload["order_link_id"]), known)
+        if record.entry.kind == "trade" and payload["side"] == "Sell":
+            self._asked[str(payload["trade_id"])] = Decimal(str(payload["qty"]))
 
     def arrived(self, one: Arrived) -> None:
         self._within_limit()
@@ -43,7 +47,7 @@ class WorstCaseWithinLimits(Checker):
             truth = self.world.truth
             live = sum((truth.open_qty(order) for order in truth.live() if order.side == "Sell"), ZERO)
             short, target = -truth.signed_qty + live, self._most_wanted(one.link)
-            if short > target + self._foreign_qty():
+            if short > target + self._foreign_qty() + sum(self._asked.values(), ZERO):
                 self.broken(f"order {one.link} of {one.qty} makes a short of {short} possible; its target was {target}")
 
     def step(self) -> None:
