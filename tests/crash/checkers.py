@@ -18,7 +18,7 @@ ZERO = Decimal(0)
 async def judge(world: RouterWorld) -> list[str]:
     """Everything that is wrong with a run."""
     found = [*world.wrong, *effects(world), *ids(world), *journal_before_effect(world), *books(world)]
-    found += [*start_gate(world), *closed(world), *position(world)]
+    found += [*start_gate(world), *closed(world), *position(world), *trades(world)]
     if await world.journal.verify(ROUTER) != len(world.journal.rows(ROUTER)):
         found.append("the journal's chain is broken")
     return found
@@ -95,12 +95,20 @@ def closed(world: RouterWorld) -> Iterator[str]:
             yield f"order {one.link} arrived while nothing may be sent"
 
 
+def trades(world: RouterWorld) -> Iterator[str]:
+    """Whoever asked for a trade heard of its end, and of the same end each time."""
+    for trade_id, qty in world.trades.items():
+        heard = {(one.success, one.filled_qty) for one in world.reports(trade_id)}
+        if heard != {(True, qty)}:
+            yield f"trade {trade_id} of {qty} was reported as {heard}"
+
+
 def position(world: RouterWorld) -> Iterator[str]:
     """The last target is held; nothing was traded beyond what the story asked."""
-    venue = world.venue
-    if venue.signed_qty != -world.targets[-1]:
-        yield f"position {venue.signed_qty}, last target {world.targets[-1]}"
-    if venue.worst_short > max(world.targets):
-        yield f"short {venue.worst_short} at worst, never more than {max(world.targets)} was wanted"
+    venue, most = world.venue, max(world.targets) + sum(world.trades.values(), ZERO)
+    if venue.signed_qty != -(world.targets[-1] + world.beside):
+        yield f"position {venue.signed_qty}, last target {world.targets[-1]}, beside it {world.beside}"
+    if venue.worst_short > most:
+        yield f"short {venue.worst_short} at worst, never more than {most} was wanted"
     if not world.bought <= venue.filled(Side.BUY) <= world.bought + world.or_more:
         yield f"bought {venue.filled(Side.BUY)}, the story asked {world.bought}"

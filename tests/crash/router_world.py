@@ -8,7 +8,8 @@ from typing import Any
 
 from hedgelock_actors.adapters.memory.lease import AlwaysHeld
 from hedgelock_actors.domain.loan import RiskLevel
-from hedgelock_actors.domain.messages import RealiseProfit, SetTarget, TradingStateChanged
+from hedgelock_actors.domain.messages import HedgeTrade, RealiseProfit, SetTarget, TradeReported, TradingStateChanged
+from hedgelock_actors.domain.order import Side
 from hedgelock_actors.domain.policy import Policy
 from hedgelock_actors.domain.trading_state import TradingMode, TradingState
 from hedgelock_actors.order_router import OrderRouter
@@ -38,6 +39,9 @@ class RouterWorld(Lives[OrderRouter]):
         """What is to be bought in all, by the story."""
         self.or_more = Decimal(0)
         """So much more may be bought: where it depends on the moment of death how far a target got."""
+        self.beside = Decimal(0)
+        """What is held short beside the last target."""
+        self.trades: dict[str, Decimal] = {}
         self._told: SetTarget | None = None
         self._latch = Latch()
         self.lease = StoryLease()
@@ -111,6 +115,27 @@ class RouterWorld(Lives[OrderRouter]):
             account=ACCOUNT, symbol=SYMBOL, request_id="r1", ts_ms=self.clock.now_ms(), qty=Decimal(qty)
         )
         await self.tell(message)
+
+    async def trade(self, trade_id: str, side: Side, qty: str) -> None:
+        """Somebody asks for a trade beside the target, until it is reported as final."""
+        self.trades[trade_id] = Decimal(qty)
+        message = HedgeTrade(
+            account=ACCOUNT,
+            symbol=SYMBOL,
+            trade_id=trade_id,
+            ts_ms=self.clock.now_ms(),
+            side=side,
+            qty=Decimal(qty),
+            reason="story",
+            reply_to="asker",
+        )
+        await self.tell(message)
+        await self.until(f"trade {trade_id} is reported", lambda: bool(self.reports(trade_id)))
+
+    def reports(self, trade_id: str) -> list[TradeReported]:
+        """What the asker heard at the end of a trade."""
+        heard = self.transport.messages(TradeReported, "asker")
+        return [one for one in heard if one.trade_id == trade_id and one.final]
 
     def halt_after(self, kind: str, count: int) -> None:
         """The control lane halts trading right after the router's `count`-th record of a kind: before its effect."""

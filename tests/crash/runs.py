@@ -79,6 +79,7 @@ PARTS: Mapping[str, Part] = MappingProxyType(
     {
         **{name: Part(partial(RouterPlay, story), LAGS_MS) for name, story in ROUTER_STORIES.items()},
         "unleased": Part(partial(RouterPlay, ROUTER_STORIES["unleased"]), (0,)),
+        "trade": Part(partial(RouterPlay, ROUTER_STORIES["trade"]), (0, 3_000)),
         "vanished": Part(partial(RouterPlay, ROUTER_STORIES["vanished"]), (0,)),
         "wide": Part(partial(RouterPlay, ROUTER_STORIES["wide"]), (0,)),
         "sweep": Part(TreasuryPlay, LAGS_MS),

@@ -8,6 +8,7 @@ from decimal import Decimal
 from types import MappingProxyType
 
 from hedgelock_actors.domain.loan import RiskLevel
+from hedgelock_actors.domain.order import Side
 from tests.crash.checkers import judge
 from tests.crash.router_world import RouterWorld
 
@@ -58,6 +59,18 @@ async def unleased(world: RouterWorld) -> None:
     await world.seconds(3)
     world.lease_again()
     await _end(world, "1.0")
+
+
+async def trade(world: RouterWorld) -> None:
+    """A trade beside the target, and another that takes most of it back."""
+    world.bought, world.beside = Decimal("0.2"), Decimal("0.1")
+    await _begin(world)
+    await world.target("1.0", RiskLevel.CRITICAL)
+    await world.held("1.0")
+    await world.trade("a", Side.SELL, "0.3")
+    await world.held("1.3")
+    await world.trade("b", Side.BUY, "0.2")
+    await _end(world, "1.1")
 
 
 async def silence(world: RouterWorld) -> None:
@@ -119,6 +132,7 @@ STORIES: Mapping[str, Story] = MappingProxyType(
         "profit": profit,
         "halting": halting,
         "unleased": unleased,
+        "trade": trade,
         "silence": silence,
         "vanished": vanished,
         "wide": wide,
