@@ -97,9 +97,10 @@ class Window:
         return self._ticks[0][0] if self._ticks else 0
 
     def since(self, prices: Floats) -> Ints:
-        """For each price: the first tick from which on every tick was above it; −1 when the last tick was not."""
-        if not self._ticks:
-            return np.full(prices.shape, -1, dtype=np.int64)
+        """For each price: the first tick from which on every tick was above it; −1 when the last tick was not.
+
+        There was a tick.
+        """
         times = np.array([at for at, _ in self._ticks], dtype=np.int64)
         lows = np.minimum.accumulate(np.array([price for _, price in self._ticks])[::-1])[::-1]
         first = np.searchsorted(lows, prices, side="right")
@@ -148,29 +149,39 @@ class LoanBook:
 
     # ------------------------------------------------------------ loans come, change and go
 
-    def put(self, ids: Ints, accounts: Sequence[str], collateral: Floats, debt: Floats) -> None:
+    def numbers_of(self, names: Sequence[str]) -> Rows:
+        """Numbers of accounts, for `put`; a name that is new gets the next one."""
+        known = self._accounts
+        return np.array([known.setdefault(name, len(known)) for name in names], dtype=np.int32)
+
+    def put(self, ids: Ints, accounts: Sequence[str] | Rows, collateral: Floats, debt: Floats) -> None:
         """Add loans, or change them: a known id gets this collateral and debt and keeps its level's memory.
 
-        A first, large load goes into the index at once. Nothing is reported before the next tick.
+        Accounts by name, or by number (`numbers_of`; ten million names take seconds). A first, large load goes into the
+        index at once. Nothing is reported before the next tick.
 
         Raises:
-            InvalidInput: arrays of different lengths, an id twice, a collateral not above 0, a negative debt. Nothing
-                was changed then.
+            InvalidInput: arrays of different lengths, an id twice, a collateral not above 0, a negative debt, a number
+                of no account. Nothing was changed then.
         """
         if not len(ids) == len(accounts) == len(collateral) == len(debt):
             raise InvalidInput("loans", "ids, accounts, collateral and debt must have one entry a loan")
-        if np.unique(ids).size != ids.size:
+        in_order = np.sort(ids)
+        if bool(np.any(in_order[1:] == in_order[:-1])):
             raise InvalidInput("loans.id", "the same loan appears twice")
         if not bool(np.all(np.isfinite(collateral) & (collateral > 0.0) & np.isfinite(debt) & (debt >= 0.0))):
             raise InvalidInput("loans", "collateral must be above 0 and debt 0 or more, both finite")
-        numbers = np.array([self._accounts.setdefault(name, len(self._accounts)) for name in accounts], dtype=np.int32)
+        if not isinstance(accounts, np.ndarray):
+            accounts = self.numbers_of(accounts)
+        elif accounts.size and not 0 <= int(accounts.min()) <= int(accounts.max()) < len(self._accounts):
+            raise InvalidInput("loans.account", "the number of an account is one that `numbers_of` gave")
         if not len(self) and self._merging is None:
-            self._index = LoanIndex.build(ids, numbers, collateral, debt / self.growth, len(self._accounts))
+            self._index = LoanIndex.build(ids, accounts, collateral, debt / self.growth, len(self._accounts))
             self._dead = self._dead[:0]
             self._forget()
             return
         flags = self._take_out(ids)
-        self._delta.put(ids, numbers, collateral, debt / self.growth, flags)
+        self._delta.put(ids, accounts, collateral, debt / self.growth, flags)
 
     def remove(self, ids: Ints) -> None:
         """Take loans out; unknown ids are nothing."""
@@ -347,14 +358,17 @@ class LoanBook:
             v = self._index.v[rows[here]]
             for number in range(3):
                 above = v >= self._thresholds[number]
-                below = self._window.since(v / self._down[number])
-                flags.above[here, number] = above
-                flags.since_ms[here, number] = np.where(above, below, -1)
-            self._dead = np.union1d(self._dead, rows[here])
+                if bool(np.any(above)):
+                    below = self._window.since(v / self._down[number])
+                    flags.above[here, number] = above
+                    flags.since_ms[here, number] = np.where(above, below, -1)
+            gone = np.sort(rows[here])
+            self._dead = np.insert(self._dead, self._dead.searchsorted(gone), gone)
         return flags
 
     def _alive_rows(self, ids: Ints) -> Ints:
         rows = self._index.rows_of(ids)
         if self._dead.size:
-            rows = np.where(np.isin(rows, self._dead), -1, rows)
+            near = np.minimum(self._dead.searchsorted(rows), self._dead.size - 1)
+            rows = np.where(self._dead[near] == rows, -1, rows)
         return rows

@@ -12,8 +12,10 @@ in a large book loses no digits.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +26,13 @@ from hedgelock_actors.domain.hedge import Rung
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Rows = NDArray[np.int32]
+Number = TypeVar("Number", np.float64, np.int64)
 
 _CHUNK = 1 << 20
+_FEW = 16
+"""Up to so many ids are searched one by one: one call of numpy costs as much as some steps of Python."""
+_ROW_BITS = 32
+_ROW = (1 << _ROW_BITS) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +114,19 @@ class LoanIndex:
         if not bool(np.all(np.isfinite(collateral) & (collateral > 0.0) & np.isfinite(principal) & (principal >= 0.0))):
             raise InvalidInput("loans", "collateral must be above 0 and debt 0 or more, both finite")
         v = principal / collateral
-        order = np.argsort(v, kind="stable").astype(np.int32)
-        v, collateral, ids, accounts = v[order], collateral[order], ids[order], accounts[order]
-        by_id = np.argsort(ids, kind="stable").astype(np.int32)
-        if ids.size > 1 and bool(np.any(np.diff(ids[by_id]) == 0)):
-            raise InvalidInput("loans.id", "the same loan appears twice")
-        by_account = np.argsort(accounts, kind="stable").astype(np.int32)
+        order = np.argsort(v).astype(np.int32)
+        ids = ids[order]
+        by_id = np.argsort(ids).astype(np.int32)
+        _refuse_twice(ids, by_id)
+        by_account = (np.sort(_keys(accounts[order], np.arange(order.size))) & _ROW).astype(np.int32)
         ends = np.cumsum(np.bincount(accounts, minlength=account_count)).astype(np.int64)
+        return cls._of(v[order], collateral[order], ids, by_account, by_id, ends)
+
+    @classmethod
+    def _of(
+        cls, v: Floats, collateral: Floats, ids: Ints, by_account: Rows, by_id: Rows, account_ends: Ints
+    ) -> LoanIndex:
+        """Of rows that are in order; adds the running sums."""
         debt = v * collateral
         return cls(
             v=v,
@@ -122,10 +135,10 @@ class LoanIndex:
             sum_collateral=_running(collateral),
             sum_debt=_running(debt),
             by_account=by_account,
-            account_collateral=_running_within(collateral, by_account, ends),
-            account_debt=_running_within(debt, by_account, ends),
+            account_collateral=_running_within(collateral, by_account, account_ends),
+            account_debt=_running_within(debt, by_account, account_ends),
             by_id=by_id,
-            account_ends=ends,
+            account_ends=account_ends,
         )
 
     @classmethod
@@ -137,16 +150,46 @@ class LoanIndex:
     def merged(
         self, dead: Ints, ids: Ints, accounts: Rows, collateral: Floats, principal: Floats, account_count: int
     ) -> LoanIndex:
-        """This index without the `dead` rows (rising) and with these loans. Raises InvalidInput as `build` does."""
-        keep = np.ones(len(self), dtype=np.bool_)
-        keep[dead] = False
-        return LoanIndex.build(
-            np.concatenate((self.ids[keep], ids)),
-            np.concatenate((self.accounts_of()[keep], accounts)),
-            np.concatenate((self.collateral[keep], collateral)),
-            np.concatenate((self.v[keep] * self.collateral[keep], principal)),
-            account_count,
+        """This index without the `dead` rows (rising) and with these loans, in linear time: sorted runs are merged.
+
+        Raises InvalidInput as `build` does.
+        """
+        new = LoanIndex.build(ids, accounts, collateral, principal, account_count)
+        kept = np.delete(np.arange(len(self), dtype=np.int32), dead)
+        # Where each row of either goes: after all of the other that come before it.
+        places = np.searchsorted(self.v[kept], new.v) + np.arange(len(new))
+        old = np.ones(kept.size + len(new), dtype=np.bool_)
+        old[places] = False
+        moved = np.full(len(self), -1, dtype=np.int32)
+        moved[kept] = np.flatnonzero(old)
+        all_ids = _put_in(old, self.ids[kept], new.ids)
+        by_id = self._moved(self.by_id, moved)
+        added = places[new.by_id].astype(np.int32)
+        by_id = np.insert(
+            by_id, np.searchsorted(self.ids[self.by_id][moved[self.by_id] >= 0], new.ids[new.by_id]), added
         )
+        _refuse_twice(all_ids, by_id)
+        by_account = self._moved(self.by_account, moved)
+        sizes = np.bincount(self.accounts_of()[kept], minlength=account_count)
+        before = _keys(np.repeat(np.arange(sizes.size), sizes), by_account)
+        added = places[new.by_account].astype(np.int32)
+        more = _keys(new.accounts_of()[new.by_account], added)
+        by_account = np.insert(by_account, np.searchsorted(before, more), added)
+        ends = np.cumsum(sizes) + new.account_ends
+        return LoanIndex._of(
+            _put_in(old, self.v[kept], new.v),
+            _put_in(old, self.collateral[kept], new.collateral),
+            all_ids,
+            by_account,
+            by_id,
+            ends.astype(np.int64),
+        )
+
+    @staticmethod
+    def _moved(rows: Rows, moved: Rows) -> Rows:
+        """These rows by their new numbers, without those that are gone."""
+        renamed = moved[rows]
+        return renamed[renamed >= 0]
 
     def __len__(self) -> int:
         return int(self.v.size)
@@ -160,17 +203,24 @@ class LoanIndex:
 
     def row_at(self, v: float) -> int:
         """The first row whose v is at least this."""
-        return int(np.searchsorted(self.v, v))
+        return int(self.v.searchsorted(v))
 
     def rows_of(self, ids: Ints) -> Ints:
         """Row of each id, −1 where there is none."""
         if not len(self):
             return np.full(ids.shape, -1, dtype=np.int64)
+        if ids.size <= _FEW:
+            return np.array([self._row_of(loan) for loan in ids.tolist()], dtype=np.int64)
         # numpy's own search through a sorter copies the whole sorter to 64 bits first.
         low, high = np.zeros(ids.shape, dtype=np.int64), np.full(ids.shape, len(self), dtype=np.int64)
         at = _bisect(low, high, lambda places, asked: self.ids[self.by_id[places]] < ids[asked])
         rows = self.by_id[np.minimum(at, len(self) - 1)].astype(np.int64)
         return np.where(self.ids[rows] == ids, rows, -1)
+
+    def _row_of(self, loan: int) -> int:
+        at = bisect_left(self.by_id, loan, key=self.ids.__getitem__)
+        row = int(self.by_id[at]) if at < len(self) else -1
+        return row if row >= 0 and self.ids[row] == loan else -1
 
     def accounts_of(self, rows: Ints | None = None) -> Rows:
         """Account of each row (of all rows when none are named)."""
@@ -253,11 +303,30 @@ def _running_within(values: Floats, order: Rows, ends: Ints) -> Floats:
     for at in range(0, values.size, _CHUNK):
         stop = min(at + _CHUNK, values.size)
         running = np.cumsum(values[order[at:stop]], dtype=np.longdouble)
-        account = np.searchsorted(ends, np.arange(at, stop), side="right")
-        begins = starts[account] - at
-        before = np.where(begins > 0, running[np.maximum(begins - 1, 0)], np.longdouble(0))
-        total = running - before + np.where(begins < 0, carried, np.longdouble(0))
-        total = np.where(begins == 0, running, total)
-        sums[at:stop] = total
-        carried = total[-1] if ends[account[-1]] > stop else np.longdouble(0)
+        here = slice(int(np.searchsorted(ends, at, side="right")), int(np.searchsorted(ends, stop - 1, "right")) + 1)
+        begins = starts[here] - at
+        # What ran up to where the account begins; the account that began in an earlier chunk brings its own sum.
+        before = np.where(begins > 0, running[np.clip(begins - 1, 0, running.size - 1)], np.longdouble(0))
+        before = np.where(begins < 0, -carried, before)
+        running -= np.repeat(before, np.diff(np.minimum(ends[here], stop), prepend=at))
+        sums[at:stop] = running
+        carried = running[-1] if ends[here][-1] > stop else np.longdouble(0)
     return sums
+
+
+def _keys(accounts: Rows | Ints, rows: Rows | Ints) -> Ints:
+    """Numbers in the order of account, then row."""
+    return (accounts.astype(np.int64) << _ROW_BITS) | rows
+
+
+def _put_in(old: NDArray[np.bool_], first: NDArray[Number], second: NDArray[Number]) -> NDArray[Number]:
+    """One array of both: `first` where `old`, `second` elsewhere."""
+    both = np.empty(old.size, dtype=first.dtype)
+    both[old], both[~old] = first, second
+    return both
+
+
+def _refuse_twice(ids: Ints, by_id: Rows) -> None:
+    in_order = ids[by_id]
+    if bool(np.any(in_order[1:] == in_order[:-1])):
+        raise InvalidInput("loans.id", "the same loan appears twice")

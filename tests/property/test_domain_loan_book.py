@@ -228,6 +228,58 @@ def test_an_index_refuses_what_cannot_be() -> None:
         LoanIndex.build(ids(1, 2), nobody, np.zeros(2), np.ones(2), 1)
 
 
+def test_accounts_may_be_given_by_number() -> None:
+    book = LoanBook(Product(asset="BTC"))
+    numbers = book.numbers_of(["b", "a", "b"])
+    assert numbers.tolist() == [0, 1, 0]
+    book.put(ids(1, 2, 3), numbers, np.ones(3), np.array([30_000.0, 40_000.0, 50_000.0]))
+    assert book.accounts == ("b", "a")
+    by_name = LoanBook(Product(asset="BTC"))
+    by_name.put(ids(1, 2, 3), ["b", "a", "b"], np.ones(3), np.array([30_000.0, 40_000.0, 50_000.0]))
+    assert book.account_requirements(60_000.0).tolist() == by_name.account_requirements(60_000.0).tolist()
+    with pytest.raises(InvalidInput, match=r"loans\.account"):
+        book.put(ids(4), np.array([2], dtype=np.int32), np.ones(1), np.ones(1))
+    assert len(book) == 3
+
+
+@given(seed=st.integers(0, 2**32))
+def test_a_merged_index_is_the_index_of_what_is_left(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    size, more = int(rng.integers(0, 40)), int(rng.integers(0, 40))
+    numbers = rng.permutation(1000)[: size + more]
+    accounts = rng.integers(0, 4, size + more).astype(np.int32)
+    # Few different debts per coin, so that many are equal.
+    collateral, debt = np.ones(size + more), rng.integers(0, 6, size + more).astype(np.float64)
+    first = LoanIndex.build(numbers[:size], accounts[:size], collateral[:size], debt[:size], 4)
+    dead = np.flatnonzero(rng.random(size) < 0.3)
+    merged = first.merged(dead, numbers[size:], accounts[size:], collateral[size:], debt[size:], 5)
+    left = np.isin(numbers, first.ids[dead], invert=True)
+    whole = LoanIndex.build(numbers[left], accounts[left], collateral[left], debt[left], 5)
+    assert merged.v.tolist() == whole.v.tolist()
+    assert merged.sum_debt.tolist() == whole.sum_debt.tolist()
+    assert merged.account_ends.tolist() == whole.account_ends.tolist()
+    assert merged.account_debt == pytest.approx(whole.account_debt)
+    rows = merged.rows_of(numbers)
+    assert (rows >= 0).tolist() == left.tolist()
+    assert merged.ids[rows[left]].tolist() == numbers[left].tolist()
+    assert [merged.rows_of(numbers[at : at + 1])[0] for at in range(numbers.size)] == rows.tolist()
+    assert merged.v[rows[left]].tolist() == debt[left].tolist()
+    assert merged.accounts_of(rows[left]).tolist() == accounts[left].tolist()
+
+
+def test_the_book_says_its_memory() -> None:
+    book = LoanBook(Product(asset="BTC"))
+    empty = book.nbytes
+    book.put(np.arange(10_000), book.numbers_of(["a"] * 10_000), np.ones(10_000), np.ones(10_000))
+    assert 64 * 10_000 <= book.nbytes - empty <= 65 * 10_000
+
+
+def test_a_merge_refuses_a_loan_that_is_there() -> None:
+    index = LoanIndex.build(ids(1, 2), np.zeros(2, dtype=np.int32), np.ones(2), np.ones(2), 1)
+    with pytest.raises(InvalidInput, match="twice"):
+        index.merged(ids(), ids(2), np.zeros(1, dtype=np.int32), np.ones(1), np.ones(1), 1)
+
+
 def test_nonsense_is_refused_with_the_field() -> None:
     book = LoanBook(Product(asset="BTC"))
     with pytest.raises(InvalidInput, match="price"):
