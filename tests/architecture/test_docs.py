@@ -65,7 +65,7 @@ def test_commands_that_are_named_exist(doc: Path) -> None:
     named = {
         found[1]
         for span in spans(doc.read_text(encoding="utf-8"))
-        if (found := re.match(r"(?:\$ )?(?:\.venv/bin/)?hedgelock ([a-z]+)\b", span.strip()))
+        if (found := re.match(r"(?:\$ )?(?:\.venv/bin/)?hedgelock ([a-z]+(?:-[a-z]+)*)\b", span.strip()))
     }
     assert named <= commands(), named - commands()
 
