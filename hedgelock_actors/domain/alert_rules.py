@@ -75,6 +75,14 @@ def restarts_too_often(actor: str, most: int, within_s: float, ts_ms: int) -> Al
     return _alert("", ts_ms, Severity.CRITICAL, f"restarts:{actor}", title, body)
 
 
+def key_expires_soon(account: str, days: float, ts_ms: int) -> AlertRaised:
+    """That the API key of an account ends in so many days; with it ends every order, also those that shrink."""
+    title = f"The API key of {account} ends in {days:.0f} days" if days >= 1 else f"The API key of {account} ends"
+    severity = Severity.HIGH if days >= 3 else Severity.CRITICAL
+    body = "Make a new one with the same rights, put it into the credentials file, and start HedgeLock again."
+    return _alert(account, ts_ms, severity, "key", title, body)
+
+
 def disk_filling(place: str, used: float, ts_ms: int) -> AlertRaised:
     """That a disk (`used` as a share of it) is about to stop the journal, and with it every order."""
     title, body = (

@@ -21,6 +21,7 @@ from hedgelock_actors.adapters.venue_clock.wall import WallClock
 from hedgelock_actors.domain.alert_rules import disk_filling, restarts_too_often
 from hedgelock_actors.domain.messages import AlertRaised
 from hedgelock_actors.runtime.handles import Cluster, Unreachable
+from hedgelock_actors.runtime.key_watch import look_at_keys
 from hedgelock_actors.runtime.names import NAMESPACE, NOTIFIER, Declared, declare, in_stop_order
 from hedgelock_actors.runtime.shell import ActorShell
 from hedgelock_actors.runtime.transport import RayTransport
@@ -35,6 +36,7 @@ STALE_BEAT_MS = 30_000
 """An actor whose loop did not turn for so long is ended, so that Ray starts it again."""
 MISSED_MAX = 20
 STOP_WAIT_S = 15.0
+KEYS_S = 6 * 3_600.0
 DISK_S = 60.0
 DISK_USED_MAX = 0.80
 """A share of the disk that holds the state; beyond it people are told, while there still is room for the journal."""
@@ -70,7 +72,7 @@ class Supervisor:
         self._recoveries = _read_lines(Path(state_dir) / RECOVERIES_FILE)
         self._stopping = False
         self._trading_state: tuple[str, int, str] | None = None
-        works = [*(self._watch(one) for one in self._watched.values()), self._watch_disk()]
+        works = [*(self._watch(one) for one in self._watched.values()), self._watch_disk(), self._watch_keys()]
         self._tasks = [asyncio.get_running_loop().create_task(work) for work in works]
 
     async def status(self) -> dict[str, object]:
@@ -179,6 +181,12 @@ class Supervisor:
 
     async def _tell_people(self, alert: AlertRaised) -> None:
         await self._mail.send(NOTIFIER, alert, conflate=alert.dedup_key)
+
+    async def _watch_keys(self) -> None:
+        while not self._stopping:
+            for alert in await look_at_keys(Path(self._state_dir), self._clock):
+                await self._tell_people(alert)
+            await asyncio.sleep(KEYS_S)
 
     async def _watch_disk(self) -> None:
         """Told when it begins, and again only after there was room in between."""

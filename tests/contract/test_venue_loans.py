@@ -9,8 +9,11 @@ from decimal import Decimal
 
 import pytest
 
+from hedgelock_actors.adapters.bybit.endpoints import Endpoints
+from hedgelock_actors.adapters.bybit.keys import key_expires_ms
+from hedgelock_actors.adapters.bybit.rest import RestClient
 from hedgelock_actors.domain.order import Accepted, Rejected, Unknown
-from tests.contract.venue_kit import World, world_on
+from tests.contract.venue_kit import World, keys, world_on
 from tests.integration.exchange_process import Running, exchange
 
 pytestmark = pytest.mark.integration
@@ -88,3 +91,11 @@ async def test_a_pending_transfer_is_told_apart_from_an_ended_one(world: World) 
         world.running.fault(kind="transfer_pending", ms=0)
     await asyncio.sleep(1.0)
     assert await world.loans.find_transfer(transfer_id) == "SUCCESS"
+
+
+async def test_f71_the_venue_says_when_a_key_ends(world: World) -> None:
+    rest = RestClient(Endpoints.local(world.running.rest), keys(world.running), world.clock, workers=1)
+    try:
+        assert await key_expires_ms(rest) == 4_102_444_800_000
+    finally:
+        rest.close()
