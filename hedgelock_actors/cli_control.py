@@ -162,6 +162,9 @@ def lift(
 def acknowledge(
     reason: ReasonOption,
     account: AccountOption = None,
+    order: Annotated[
+        str | None, typer.Option(help="Instead: this order, of which the venue says nothing, never came to be.")
+    ] = None,
     token_file: TokenOption = None,
     key: KeyOption = "",
     config: ConfigOption = None,
@@ -169,7 +172,7 @@ def acknowledge(
     as_json: JsonFlag = False,
 ) -> None:
     """Say that fills which were not ours are known: positions may be opened again."""
-    body = _body(reason=reason, account=account)
+    body = _body(reason=reason, account=account, order_link_id=order)
     taken(posted(config_of(config, state_dir), "/acknowledge", body, token_file, key), as_json)
 
 

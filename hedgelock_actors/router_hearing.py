@@ -17,7 +17,7 @@ from hedgelock_actors.order_desk import OrderDesk
 from hedgelock_actors.ports.clock import Clock
 from hedgelock_actors.ports.journal import Json, Record
 from hedgelock_actors.router_alerts import RouterAlerts
-from hedgelock_actors.router_book import RouterBook
+from hedgelock_actors.router_book import SHOWN_BY_MS, RouterBook
 from hedgelock_actors.router_cancels import Canceller
 from hedgelock_actors.router_markouts import Markouts
 from hedgelock_actors.router_notes import RouterNotes
@@ -162,12 +162,26 @@ class Hearing:
         self._trades.cancel(message.trade_id)
 
     async def acknowledged(self, message: ForeignActivityAcknowledged) -> None:
-        """A person has seen what was not ours."""
+        """A person has seen what was not ours, or has found out what the venue does not say."""
+        if message.order_link_id:
+            await self._never_was(message)
+            return
         if FOREIGN not in self._state.restrictions:
             return
         payload: dict[str, Json] = {"who": message.who, "reason": message.reason}
         await self._notes.note("foreign_ack", f"foreign_ack:{self._clock.now_ms()}", payload)
         self._state.restrictions.pop(FOREIGN, None)
+
+    async def _never_was(self, message: ForeignActivityAcknowledged) -> None:
+        """Of an order that the venue has spoken of, or may still take, nobody's word counts but the venue's."""
+        tracked = self._book.orders.get(message.order_link_id)
+        if tracked is None or not tracked.unresolved or self._clock.now_ms() - tracked.sent_ms < SHOWN_BY_MS:
+            self._counters["not_cleared"] += 1
+            return
+        why = f"{message.who} has looked for it: {message.reason}"
+        payload: dict[str, Json] = {"order_link_id": tracked.link, "why": why}
+        await self._notes.note("absent", f"absent:{tracked.link}", payload)
+        self._book.absent(tracked.link, why)
 
 
 def _is_taken(execution: Execution) -> bool:

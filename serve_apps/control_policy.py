@@ -162,6 +162,8 @@ class ControlPolicy:
             case AcknowledgeBody():
                 accounts = self._accounts(body.account)
                 said: dict[str, Json] = {"accounts": accounts, "ts_ms": now_ms, "who": who, "reason": body.reason}
+                if body.order_link_id is not None:
+                    said["order_link_id"] = body.order_link_id
                 return entry_of(ACKNOWLEDGED, asked, said, now_ms)
             case TradeBody():
                 return self._trade(book, asked, who, body)

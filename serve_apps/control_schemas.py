@@ -56,9 +56,12 @@ class LiftBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class AcknowledgeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """POST /v1/acknowledge: a person has seen the fills that were not ours."""
+    """POST /v1/acknowledge: a person has seen the fills that were not ours; or, with an order, has found out that an
+    order of which the venue says nothing never came to be.
+    """
 
     reason: Why
+    order_link_id: Name | None = None
     account: Name | None = None
     approval_id: Name | None = None
 

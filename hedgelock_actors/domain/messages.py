@@ -273,13 +273,18 @@ class TargetOverridden(Message):
 
 
 class ForeignActivityAcknowledged(Message):
-    """Control → OrderRouter: a person has seen the fills that were not ours; opening is allowed again."""
+    """Control → OrderRouter: a person has seen the fills that were not ours; opening is allowed again.
+
+    With an `order_link_id` it says instead that the person has looked for this order, of which the venue says nothing,
+    and that it never came to be: it counts no longer.
+    """
 
     kind: Literal["foreign_activity_acknowledged"] = "foreign_activity_acknowledged"
     account: str
     ts_ms: int
     who: str
     reason: str
+    order_link_id: str = ""
 
 
 class AccountState(Message):

@@ -49,7 +49,11 @@ def _acknowledged(record: Record) -> Sequence[ForeignActivityAcknowledged]:
     names = accounts if isinstance(accounts, Sequence) and not isinstance(accounts, str) else ()
     return [
         ForeignActivityAcknowledged(
-            account=str(name), ts_ms=record.entry.ts_ms, who=str(payload["who"]), reason=str(payload["reason"])
+            account=str(name),
+            ts_ms=record.entry.ts_ms,
+            who=str(payload["who"]),
+            reason=str(payload["reason"]),
+            order_link_id=str(payload.get("order_link_id", "")),
         )
         for name in names
     ]

@@ -9,10 +9,11 @@ from decimal import Decimal
 import pytest
 
 from hedgelock_actors.domain.execution_policy import ChasePolicy, Mode, PassivePolicy
-from hedgelock_actors.domain.messages import TradingStateChanged
+from hedgelock_actors.domain.messages import ForeignActivityAcknowledged, TradingStateChanged
 from hedgelock_actors.domain.order import CancelOutcome, Side, TimeInForce, Unknown
 from hedgelock_actors.domain.trading_state import TradingMode
 from hedgelock_actors.ports.venue import StreamLost
+from tests.unit.actors.fake_venue import ACCOUNT
 from tests.unit.actors.order_rig import AT_ONCE, Rig, always, target
 
 RESTING = always(Mode.PASSIVE, passive=PassivePolicy(share=Decimal(1), patience_ms=600_000))
@@ -90,6 +91,50 @@ async def test_f42_after_a_day_only_a_person_can_tell(rig: Rig) -> None:
     await rig.seconds(300)
     assert counted(rig) == "1.000"
     assert len(rig.events("unresolved")) >= 1
+
+
+def found_out(rig: Rig, link: str) -> ForeignActivityAcknowledged:
+    return ForeignActivityAcknowledged(
+        account=ACCOUNT, ts_ms=rig.now_ms, who="ada", reason="support says it never arrived", order_link_id=link
+    )
+
+
+async def test_f42_a_person_who_found_out_clears_it_for_good(rig: Rig) -> None:
+    await lose_one(rig)
+    await rig.crash()
+    await rig.clock.advance(90_000_000)
+    await rig.boot()
+    await rig.seconds(10)
+    [request] = rig.venue.sent
+    await rig.give(found_out(rig, "hl-another"))
+    assert counted(rig) == "1.000"
+    await rig.give(found_out(rig, request.order_link_id))
+    assert counted(rig) == "0"
+    [absent] = await rig.records("absent")
+    assert absent["why"] == "ada has looked for it: support says it never arrived"
+    await rig.crash()
+    await rig.boot()
+    await rig.seconds(5)
+    assert counted(rig) == "0"
+    await rig.give(target(3, "0.4", rig.now_ms))
+    await rig.seconds(5)
+    assert rig.short == Decimal("0.4")
+
+
+async def test_f42_nobody_clears_what_may_still_arrive_or_what_the_venue_knows(rig: Rig) -> None:
+    await lose_one(rig)
+    [lost] = rig.venue.sent
+    await rig.seconds(30)
+    await rig.give(found_out(rig, lost.order_link_id))
+    assert counted(rig) == "1.000"
+    await rig.seconds(150)
+    await rig.give(target(3, "0.4", rig.now_ms))
+    await rig.seconds(200)
+    known = rig.venue.sent[-1]
+    await rig.give(found_out(rig, known.order_link_id))
+    await rig.seconds(2)
+    assert rig.short == Decimal("0.4")
+    assert [one["order_link_id"] for one in await rig.records("absent")] == [lost.order_link_id]
 
 
 async def test_a_buy_that_nobody_knows_of_does_not_stop_protection() -> None:

@@ -119,6 +119,7 @@ def test_an_override_from_its_beginning_to_its_end(desk: Desk) -> None:
 def test_flatten_acknowledge_and_reduce_only(desk: Desk) -> None:
     assert "taken in by position-keeper-a, position-keeper-b" in desk.do("flatten", "--reason", "x", "--for", "10m")
     assert "taken in by order-router-a" in desk.do("acknowledge", "--reason", "x", "--account", "a")
+    assert "taken in by order-router-a" in desk.do("acknowledge", "--reason", "x", "--account", "a", "--order", "hl-1")
     assert "REDUCE_ONLY" in desk.do("reduce-only")
     shown = desk.do("commands")
     assert shown.index("trading_state") < shown.index("acknowledged") < shown.index("override")

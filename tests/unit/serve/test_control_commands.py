@@ -94,6 +94,15 @@ async def test_an_acknowledgement_reaches_the_router(rig: Rig) -> None:
     assert to == "order-router-b"
     assert isinstance(message, ForeignActivityAcknowledged)
     assert (message.who, message.reason, message.ts_ms) == ("ada", "it was me", NOW_MS)
+    assert message.order_link_id == ""
+
+
+async def test_f42_what_a_person_found_out_about_an_order_reaches_the_router(rig: Rig) -> None:
+    said = {"reason": "support says it never arrived", "account": "b", "order_link_id": "hl-1"}
+    await rig.post("/acknowledge", said)
+    [(_, message)] = rig.cluster.got
+    assert isinstance(message, ForeignActivityAcknowledged)
+    assert (message.order_link_id, message.who) == ("hl-1", "ada")
 
 
 async def test_a_trade_is_told_to_the_router_and_answered_with_its_report(rig: Rig) -> None:
