@@ -63,6 +63,7 @@ class Sweep:
     step: Step = "planned"
     step_ms: int = 0
     repaying: Decimal = ZERO
+    owed: Decimal = ZERO  # just before that
 
     @property
     def total(self) -> Decimal:
@@ -322,9 +323,10 @@ class Treasury(Actor):
         left = min(sweep.total, await purse.loans.funding_wallet_usdt() - sweep.not_ours)
         if left < CENT:
             return await self._fail(purse, sweep, "the money is no longer in the Funding wallet")
-        payload = self._step_payload(sweep, amount=str(left))
+        owed = sum((one.debt for one in await purse.loans.loans()), ZERO)
+        payload = self._step_payload(sweep, amount=str(left), owed=str(owed))
         await self._note(purse, "repay_sent", f"{sweep.action_id}:repay_sent:{self.clock.now_ms()}", payload)
-        sweep.repaying = left
+        sweep.repaying, sweep.owed = left, owed
         self._stepped(sweep, "repay_sent")
         return await self._repaid(purse, sweep, await purse.loans.repay(left))
 
@@ -342,11 +344,12 @@ class Treasury(Actor):
                 return False
 
     async def _await_repayment(self, purse: Purse, sweep: Sweep) -> bool:
-        """Nobody knows whether it was repaid: the money that is or is not in the Funding wallet says so."""
+        """Nobody knows whether it was repaid: a debt that fell, or money gone from the Funding wallet, says so."""
         if self.clock.now_ms() - sweep.step_ms < RECHECK_MS:
             return False
         left = await purse.loans.funding_wallet_usdt() - sweep.not_ours
-        if left < max(CENT, sweep.repaying / 2):
+        owed = sum((one.debt for one in await purse.loans.loans()), ZERO)
+        if left < max(CENT, sweep.repaying / 2) or owed < sweep.owed - sweep.repaying / 2:
             return await self._finish(purse, sweep)
         self._stepped(sweep, "transfer_done")
         return True
@@ -367,8 +370,7 @@ class Treasury(Actor):
         return False
 
     async def _fail(self, purse: Purse, sweep: Sweep, why: str) -> bool:
-        payload = self._step_payload(sweep, why=why)
-        await self._note(purse, "sweep_failed", f"{sweep.action_id}:failed", payload)
+        await self._note(purse, "sweep_failed", f"{sweep.action_id}:failed", self._step_payload(sweep, why=why))
         purse.sweep, purse.not_before_ms = None, self.clock.now_ms() + FAILED_PAUSE_MS
         purse.swept_version = 0
         self.counters["sweeps_failed"] += 1
@@ -455,7 +457,8 @@ class Treasury(Actor):
                 purse.realise_ms = ts_ms
             case "transfer_sent" | "transfer_done" | "repay_sent" as step if sweep is not None:
                 sweep.step, sweep.step_ms = step, ts_ms
-                sweep.repaying = amount(payload, "amount") if step == "repay_sent" else sweep.repaying
+                if step == "repay_sent":
+                    sweep.repaying, sweep.owed = amount(payload, "amount"), amount(payload, "owed")
             case "repay_done":
                 self._done(purse, text(payload, "action_id"), amount(payload, "amount"), ts_ms)
             case "sweep_failed":

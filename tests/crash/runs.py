@@ -13,7 +13,7 @@ from tests.crash.keeper_world import DemandsPlay, OverridePlay
 from tests.crash.quick_loop import QuickLoop, kill_tasks
 from tests.crash.stories import STORIES as ROUTER_STORIES
 from tests.crash.stories import RouterPlay
-from tests.crash.treasury_world import TreasuryPlay
+from tests.crash.treasury_world import SilentTreasuryPlay, TreasuryPlay
 
 LAGS_MS = (0, 3_000, 25_000)
 
@@ -83,6 +83,7 @@ PARTS: Mapping[str, Part] = MappingProxyType(
         "vanished": Part(partial(RouterPlay, ROUTER_STORIES["vanished"]), (0,)),
         "wide": Part(partial(RouterPlay, ROUTER_STORIES["wide"]), (0,)),
         "sweep": Part(TreasuryPlay, LAGS_MS),
+        "sweep-silence": Part(SilentTreasuryPlay, (0, 3_000)),
         "targets": Part(DemandsPlay, (0,)),
         "override": Part(OverridePlay, (0,)),
     }

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from hedgelock_actors.domain.loan import RiskLevel
 from hedgelock_actors.domain.messages import AccountState, LoanChanged, LoanTouched
-from hedgelock_actors.domain.order import Accepted, Rejected, SubmitOutcome
+from hedgelock_actors.domain.order import Accepted, Rejected, SubmitOutcome, Unknown
 from hedgelock_actors.domain.policy import Policy
 from hedgelock_actors.ports.venue import LoanView
 from hedgelock_actors.treasury import Treasury
@@ -44,6 +44,10 @@ class MatrixLoans:
         """Came into the Funding wallet from elsewhere, and is not ours to repay with."""
         self.transfers: dict[str, Moved] = {}
         self.repaid: list[Decimal] = []
+        self.deposit = Decimal(0)
+        """Comes in from elsewhere at the very moment of a repayment."""
+        self.answers: list[str] = []
+        """To what moves money: "lost" (not done, no answer) or "unanswered" (done, and the answer is lost)."""
 
     @property
     def funding(self) -> Decimal:
@@ -73,10 +77,13 @@ class MatrixLoans:
 
     async def transfer_to_funding(self, transfer_id: str, amount: Decimal) -> SubmitOutcome:
         self.tape.note("transfer arrives", transfer_id)
+        answer = self.answers.pop(0) if self.answers else ""
+        if answer == "lost":
+            return Unknown("lost on the way there")
         if transfer_id not in self.transfers:
             self.transfers[transfer_id] = Moved(amount, self.now_ms() + self.lag_ms)
             self.unified -= amount
-        return Accepted(transfer_id)
+        return Unknown("lost on the way back") if answer else Accepted(transfer_id)
 
     async def find_transfer(self, transfer_id: str) -> str | None:
         moved = self.transfers.get(transfer_id)
@@ -84,19 +91,27 @@ class MatrixLoans:
 
     async def repay(self, amount: Decimal) -> SubmitOutcome:
         self.tape.note("repayment arrives")
+        answer = self.answers.pop(0) if self.answers else ""
+        if answer == "lost":
+            return Unknown("lost on the way there")
         if amount > self.funding or amount > self.debt:
             return Rejected("148029", "insufficient repay balance")
         self.debt -= amount
         self.repaid.append(amount)
-        return Accepted("repay")
+        self.others += self.deposit
+        return Unknown("lost on the way back") if answer else Accepted("repay")
 
 
 class TreasuryPlay(Lives[Treasury]):
     """Prices fall past the trigger; the keeper tells the account's state every second. Then all is judged."""
 
+    answers: tuple[str, ...] = ()
+    deposit = Decimal(0)
+
     def __init__(self, lag_ms: int = 0, fuses: Sequence[int] = ()) -> None:
         super().__init__(fuses)
         self.loans = MatrixLoans(self.tape, self.clock.now_ms, lag_ms)
+        self.loans.answers, self.loans.deposit = list(self.answers), self.deposit
         self.version, self.debt_told = 1, self.loans.debt
         self.short, self.price = Decimal(2), 53_000
 
@@ -130,8 +145,8 @@ class TreasuryPlay(Lives[Treasury]):
         if len(self.loans.transfers) != 1 or len(self.loans.repaid) != 1:
             found.append(f"moved {self.loans.transfers}, repaid {self.loans.repaid}: not once each")
         found += [f"transfer id {one} is not a UUID" for one in self.loans.transfers if str(UUID(one)) != one]
-        if self.loans.funding != 7:
-            found.append(f"{self.loans.funding} lie in the Funding wallet, 7 are not ours")
+        if self.loans.funding != self.loans.others:
+            found.append(f"{self.loans.funding} lie in the Funding wallet, {self.loans.others} are not ours")
         done = self._records("repay_done")
         if [Decimal(one["amount"]) for one in done] != self.loans.repaid:
             found.append(f"journalled {done}, repaid {self.loans.repaid}")
@@ -190,3 +205,12 @@ class TreasuryPlay(Lives[Treasury]):
             level=RiskLevel.DANGER,
             lender_price=Decimal(self.price),
         )
+
+
+class SilentTreasuryPlay(TreasuryPlay):
+    """As before, with a lender whose answers get lost, one before its effect, the others after it; and with money of
+    other people that comes in just when ours has gone.
+    """
+
+    answers = ("lost", "unanswered", "unanswered")
+    deposit = Decimal(50_000)
