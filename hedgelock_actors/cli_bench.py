@@ -13,9 +13,11 @@ from typing import Annotated, Any, Protocol, TypeVar
 import typer
 from rich.console import Console
 
+from hedgelock_actors.cli_bench_book import book
 from hedgelock_actors.cli_common import JsonFlag, fail, out
 
 bench = typer.Typer(no_args_is_help=True, help="Measure latency, throughput and recovery on this machine.")
+bench.command()(book)
 
 
 class Outcome(Protocol):

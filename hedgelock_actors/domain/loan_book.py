@@ -142,6 +142,7 @@ class LoanBook:
         boundaries = np.array([levels.boundary(level) for level in _BOUNDARIES])
         self._up = boundaries * product.haircut
         self._down = (boundaries - levels.hysteresis) * product.haircut
+        self._edges = tuple(zip(self._up.tolist(), self._down.tolist(), strict=True))
         self._thresholds = [np.inf, np.inf, np.inf]
         self._cuts = [0, 0, 0]
         self._window = Window(levels.dwell_ms)
@@ -247,23 +248,22 @@ class LoanBook:
         }
 
     def _move_thresholds(self, effective: float) -> list[Change]:
-        before, low = list(self._cuts), self._window.low
-        for number in range(3):
-            moved = min(self._thresholds[number], float(self._up[number]) * effective)
+        before, low, moved = list(self._cuts), self._window.low, False
+        for number, (up, down) in enumerate(self._edges):
+            threshold = min(self._thresholds[number], up * effective)
             if low is not None:
-                moved = max(moved, float(self._down[number]) * low)
-            if moved != self._thresholds[number]:
-                self._thresholds[number] = moved
-                self._cuts[number] = self._index.row_at(moved)
-        if before == self._cuts:
-            return []
-        return self._between(before, self._cuts)
+                threshold = max(threshold, down * low)
+            if threshold != self._thresholds[number]:
+                self._thresholds[number] = threshold
+                self._cuts[number] = self._index.row_at(threshold)
+                moved = True
+        return self._between(before, self._cuts) if moved else []
 
     def _between(self, before: Sequence[int], after: Sequence[int]) -> list[Change]:
-        edges = sorted({*before, *after})
         changes = []
-        for low, high in pairwise(edges):
-            was, now = sum(cut <= low for cut in before), sum(cut <= low for cut in after)
+        for low, high in pairwise(sorted({*before, *after})):
+            was = (before[0] <= low) + (before[1] <= low) + (before[2] <= low)
+            now = (after[0] <= low) + (after[1] <= low) + (after[2] <= low)
             if was != now:
                 ids = self._ids(low, high)
                 if ids.size:
@@ -271,8 +271,10 @@ class LoanBook:
         return changes
 
     def _ids(self, low: int, high: int) -> Ints:
-        first, last = np.searchsorted(self._dead, (low, high)) if self._dead.size else (0, 0)
         ids = self._index.ids[low:high]
+        if not self._dead.size:
+            return ids
+        first, last = self._dead.searchsorted((low, high))
         return np.delete(ids, self._dead[first:last] - low) if last > first else ids
 
     def _forget(self) -> None:
