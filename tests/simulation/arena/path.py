@@ -34,6 +34,10 @@ class SwarmPath:
         """The next price lies so much higher (or lower)."""
         self._jump += share
 
+    def stop(self) -> None:
+        """The market moves no more."""
+        self._end_ms = 0
+
     def next_ms(self) -> int | None:
         return self._ts_ms if self._ts_ms <= self._end_ms else None
 

@@ -21,6 +21,7 @@ from tests.simulation.arena.world import NAMES, SYMBOL, SwarmWorld
 
 SETTLE_MS = 5_000
 LOOK_MS = 1_000
+LAST_MS = 3_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,9 @@ async def live(world: SwarmWorld) -> None:
         world.checks.convergence.look()
         if world.checks.violations:
             return
+    # A fill of the last moment is on its way: nothing may move while everything is looked at.
+    world.path.stop()
+    await world.sleep_until(end_ms + LAST_MS)
     world.checks.end()
 
 

@@ -25,6 +25,7 @@ class WorstCaseWithinLimits(Checker):
         self._targets: list[Decimal] = []
         self._target_of: dict[str, tuple[Decimal, int]] = {}
         """Per order the target that it was decided for, and how many targets had been stated by then."""
+        self._of_trades: set[str] = set()
         self._asked: dict[str, Decimal] = {}
         """Sells beside the target, by trade."""
         self._foreign = ZERO
@@ -35,15 +36,17 @@ class WorstCaseWithinLimits(Checker):
         payload = record.entry.payload
         if record.entry.kind == "target" and record.stream.startswith("position-keeper"):
             self._targets.append(Decimal(str(payload["target_short_qty"])))
-        if record.entry.kind == "intent" and record.stream.startswith("order-router"):
-            known = (Decimal(str(payload["target_qty"])), len(self._targets))
-            self._target_of.setdefault(str(payload["order_link_id"]), known)
+        if record.entry.kind in ("intent", "resend") and record.stream.startswith("order-router"):
+            link, wanted = str(payload["order_link_id"]), Decimal(str(payload["target_qty"]))
+            if payload.get("trade_id"):
+                self._of_trades.add(link)
+            self._target_of[link] = (wanted, len(self._targets))
         if record.entry.kind == "trade" and payload["side"] == "Sell":
             self._asked[str(payload["trade_id"])] = Decimal(str(payload["qty"]))
 
     def arrived(self, one: Arrived) -> None:
         self._within_limit()
-        if one.code == "0" and one.side == "Sell":
+        if one.code == "0" and one.side == "Sell" and one.link not in self._of_trades:
             truth = self.world.truth
             live = sum((truth.open_qty(order) for order in truth.live() if order.side == "Sell"), ZERO)
             short, target = -truth.signed_qty + live, self._most_wanted(one.link)
@@ -54,7 +57,7 @@ class WorstCaseWithinLimits(Checker):
         self._within_limit()
 
     def _most_wanted(self, link: str) -> Decimal:
-        """An order may be sent again under a newer target than it was decided for."""
+        """Of the target that it was decided (or sent again) for, and those that were stated since."""
         decided, count = self._target_of.get(link, (ZERO, 0))
         return max([decided, *self._targets[count:]])
 
