@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -12,12 +13,13 @@ import pytest
 from hedgelock_actors.adapters.memory.lease import MemoryLeases
 from hedgelock_actors.domain.execution_policy import Mode, PassivePolicy
 from hedgelock_actors.domain.limits import Approved
+from hedgelock_actors.domain.market import Instrument
 from hedgelock_actors.domain.messages import TradingStateChanged
-from hedgelock_actors.domain.order import OrderRequest, SubmitOutcome
+from hedgelock_actors.domain.order import OrderRequest, OrderStatus, OrderView, SubmitOutcome
 from hedgelock_actors.domain.trading_state import TradingMode
 from hedgelock_actors.runtime.lease import monotonic_ms
 from hedgelock_actors.trading_lease import TradingLease
-from tests.unit.actors.fake_venue import tick
+from tests.unit.actors.fake_venue import INSTRUMENT, SYMBOL, tick
 from tests.unit.actors.order_rig import Rig, always, target
 
 RESTING = always(Mode.PASSIVE, passive=PassivePolicy(share=Decimal(1), patience_ms=600_000))
@@ -128,3 +130,60 @@ async def test_f39_a_position_that_cannot_be_read_stays_what_it_was_and_grows_ol
     rig.venue.failing_names = set()
     await rig.seconds(60)
     assert rig.short == 2
+
+
+async def test_f09_a_lot_that_changed_is_read_and_kept_to(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    await rig.give(target(1, "0.123", rig.now_ms))
+    await rig.seconds(2)
+    assert rig.short == Decimal("0.123")
+    coarse = replace(INSTRUMENT, qty_step=Decimal("0.1"), min_qty=Decimal("0.1"))
+
+    async def instrument(symbol: str) -> Instrument:
+        return coarse
+
+    monkeypatch.setattr(rig.venue, "instrument", instrument)
+    await rig.seconds(660)
+    await rig.give(target(2, "0.789", rig.now_ms))
+    await rig.seconds(20)
+    assert len(rig.venue.sent) == 2
+    assert rig.venue.sent[1].qty % coarse.qty_step == 0
+    assert rig.events("rejected") == []
+
+
+async def test_f15_an_order_rejected_after_it_was_taken_counts_no_more_is_told_and_followed_by_another(
+    rig: Rig,
+) -> None:
+    rig.venue.lag_ms = 10_000_000  # acknowledged, and nothing comes of it
+    await rig.give(target(1, "1", rig.now_ms))
+    assert rig.router is not None
+    [sent] = rig.venue.sent
+    assert rig.router.snapshot()["working_sell_qty"] == "1.000", "an acknowledgement is no rejection either"
+    view = OrderView(
+        symbol=SYMBOL,
+        order_id="id",
+        order_link_id=sent.order_link_id,
+        status=OrderStatus.REJECTED,
+        side=sent.side,
+        qty=sent.qty,
+        price=sent.price or Decimal(0),
+        cum_qty=Decimal(0),
+        cum_value=Decimal(0),
+        cum_fee=Decimal(0),
+        leaves_qty=Decimal(0),
+        reduce_only=False,
+        reject_reason="EC_PriceOutOfRange",
+        cancel_type="",
+        create_type="CreateByUser",
+        ts_ms=rig.now_ms,
+    )
+    rig.venue.taken[sent.order_link_id].view = view
+    rig.venue.lag_ms = 0
+    for _ in range(2):
+        await rig.venue.give(view)
+    assert rig.router.snapshot()["working_sell_qty"] == "0"
+    await rig.seconds(1)
+    [told] = rig.events("rejected")
+    assert "EC_PriceOutOfRange" in told.detail
+    await rig.seconds(90)
+    assert rig.short == 1
+    assert len({one.order_link_id for one in rig.venue.sent}) == len(rig.venue.sent) == 2
