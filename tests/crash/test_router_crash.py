@@ -15,6 +15,7 @@ from hedgelock_actors.domain.order import OrderType, Side
 from tests.crash.router_rig import ROUTER, Rig, realise, target
 from tests.unit.actors.order_rig import AT_ONCE
 
+pytestmark = pytest.mark.slow
 LAGS = {"at once": 0, "after 3 s": 3_000, "after 25 s": 25_000}
 
 
@@ -103,7 +104,6 @@ async def test_dying_once_anywhere_in_a_market_that_only_market_orders_reach() -
         one_effect_per_intent(rig)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("lag", LAGS)
 async def test_dying_twice_anywhere(lag: str) -> None:
     count = await points(LAGS[lag])
