@@ -51,7 +51,7 @@ def order(
 @bench.command()
 def kills(
     kills: Annotated[int, typer.Option(min=1, help="How many kill -9.")] = 200,
-    speed: Annotated[float, typer.Option(min=0.1, help="Venue time per wall time.")] = 10.0,
+    speed: Annotated[float, typer.Option(min=0.1, help="Venue time per wall time.")] = 20.0,
     seed: Annotated[int, typer.Option(help="Of the prices, and of who is killed when.")] = 1,
     as_json: JsonFlag = False,
 ) -> None:

@@ -47,7 +47,7 @@ class KillOptions:
     """`speed`: venue time per wall time. Half of the kills come right after an order update: in the middle of work."""
 
     kills: int = 200
-    speed: float = 10.0
+    speed: float = 20.0
     seed: int = 1
 
 
@@ -102,7 +102,7 @@ def _configured(place: Path, options: KillOptions) -> Config:
     scenario.write_text(yaml.safe_dump(_restless(options.seed)), encoding="utf-8")
     changes: Mapping[str, Any] = {
         "state_dir": str(place / "state"),
-        "hedge": {"dead_band": 0.002, "down_dwell_s": 30},
+        "hedge": {"dead_band": 0.001, "down_dwell_s": 20},
         "limits": {"orders_per_minute": 60, "critical_orders_per_minute": 120},
         "http": {"port": 0},
         "ray": {"dashboard": False},

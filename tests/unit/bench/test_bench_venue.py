@@ -62,7 +62,7 @@ def test_the_restless_market_is_one_that_can_be_replayed(tmp_path: Path) -> None
     config = kills._configured(tmp_path, kills.KillOptions(seed=3))
     scenario = read_scenario(Path(config.sample.scenario))
     assert scenario.waypoints[-1][0] > 20 * 60
-    assert policy_of(config).target.dead_band == 0.002
+    assert policy_of(config).target.dead_band == 0.001
 
 
 def test_merging_goes_section_by_section_and_changes_nothing_in_place() -> None:
