@@ -17,6 +17,7 @@ from hedgelock_actors.cli_common import config_of as _config
 from hedgelock_actors.cli_common import run as _run
 from hedgelock_actors.cli_control import register as register_control
 from hedgelock_actors.cli_execution import execution_report
+from hedgelock_actors.cli_loans import register as register_loans
 from hedgelock_actors.cli_spread import register as register_spread
 from hedgelock_actors.domain.errors import InvalidInput
 from hedgelock_actors.runtime import tables
@@ -32,6 +33,7 @@ app.command("execution-report")(execution_report)
 app.add_typer(bench, name="bench")
 register_control(app)
 register_spread(app)
+register_loans(app)
 
 
 @app.command()
