@@ -196,7 +196,7 @@ async def test_an_attempt_that_missed_is_followed_by_the_next_after_a_pause(rig:
     assert len(rig.venue.sent) == 2, "450 ms, a price every 50 ms, a pause of 250 ms"
 
 
-async def test_orders_that_do_not_fill_are_bounded_by_the_minute(rig: Rig) -> None:
+async def test_f30_orders_that_do_not_fill_are_bounded_by_the_minute(rig: Rig) -> None:
     rig.venue.fill = Decimal(0)
     await rig.give(target(1, "1", rig.clock.now_ms()))
     await rig.seconds(55)
@@ -231,7 +231,7 @@ async def test_a_request_to_slow_down_is_answered_with_the_same_id_later(rig: Ri
 
 
 @pytest.mark.parametrize("answer", ["lost", "unanswered"])
-async def test_unknown_counts_until_it_is_known_and_keeps_its_id(rig: Rig, answer: str) -> None:
+async def test_f14_unknown_counts_until_it_is_known_and_keeps_its_id(rig: Rig, answer: str) -> None:
     rig.venue.answers = [answer]
     rig.venue.silent = True
     await rig.give(target(1, "1", rig.clock.now_ms()))
@@ -310,7 +310,7 @@ async def test_reduce_only_lets_the_hedge_shrink_and_not_grow(rig: Rig) -> None:
     assert short(rig) == 1
 
 
-async def test_a_missed_execution_is_found_by_query(rig: Rig) -> None:
+async def test_f35_a_missed_execution_is_found_by_query(rig: Rig) -> None:
     rig.venue.silent = True
     await rig.give(target(1, "1", rig.clock.now_ms()))
     await rig.seconds(4)
@@ -318,7 +318,7 @@ async def test_a_missed_execution_is_found_by_query(rig: Rig) -> None:
     assert [row.kind for row in rig.journal.rows(ROUTER)].count("execution") == 1
 
 
-async def test_a_liquidation_is_booked_told_and_hedged_again(rig: Rig) -> None:
+async def test_f37_a_liquidation_is_booked_told_and_hedged_again(rig: Rig) -> None:
     await rig.give(target(1, "2", rig.clock.now_ms()))
     await rig.venue.give(rig.venue.happen(Side.BUY, "0.8", "BustTrade"))
     await rig.seconds(2)
