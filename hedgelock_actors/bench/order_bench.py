@@ -113,6 +113,7 @@ async def bench_order(options: BenchOptions, say: Say) -> BenchResult:
         say("the floor: one process, one loop")
         stamps = Stamps()
         floor = await _floor(exchange, min(200, options.orders), stamps)
+        floor_limited = _rate_limited(await exchange.report())  # the floor has no pace of its own
         run = Up(configured(place, exchange, options.accounts, _changes(options)), UpOptions(), say, lambda: None)
         try:
             await run.start()
@@ -120,7 +121,7 @@ async def bench_order(options: BenchOptions, say: Say) -> BenchResult:
             meter = CpuMeter(exchange.pid, await _pids(run), place / "state")
             began_ns = await _drive(run, exchange, options)
             used_ms = meter.used_ms()
-            return await _collect(run, exchange, options, stamps, floor, began_ns, place, used_ms)
+            return await _collect(run, exchange, options, stamps, floor, began_ns, place, used_ms, floor_limited)
         finally:
             for trouble in await run.stop():
                 say(trouble)
@@ -214,6 +215,7 @@ async def _collect(
     began_ns: int,
     place: Path,
     used_ms: Mapping[str, float],
+    floor_limited: int,
 ) -> BenchResult:
     for price_ms, at_ns in await _asked(exchange, "/sim/published"):
         stamps.note("published", str(price_ms), at_ns)
@@ -243,10 +245,14 @@ async def _collect(
         orders=len(arrivals),
         orders_per_second=_rate([row["monotonic_ns"] for row in arrivals]),
         duplicates=sum(int(one["duplicate_orders"]) for one in accounts),
-        rate_limited=int(report["server"]["counters"].get("rate_limited", 0)),
+        rate_limited=_rate_limited(report) - floor_limited,
         refusals=await _refusals(run, options.accounts),
         cpu_ms_per_order={name: ms / max(1, len(arrivals)) for name, ms in used_ms.items()},
     )
+
+
+def _rate_limited(report: Mapping[str, Any]) -> int:
+    return int(report["server"]["counters"].get("rate_limited", 0))
 
 
 def _floor_way(one: Sent, stamps: Stamps) -> dict[str, int]:
