@@ -34,7 +34,10 @@ def _counting(fold: Callable[..., OrderState], taken: Counter[Pair]) -> Callable
         after = fold(state, *args)
         if after is not state:
             one, other = state.status, after.status
-            if one is not other:
+            # The venue's word outweighs a refusal or an absence that rested on our own evidence alone: that is a change
+            # of evidence, of which the table does not speak.
+            outweighed = state.from_view is None and other not in TRANSITIONS[one]
+            if one is not other and not outweighed:
                 taken[one, other] += 1
         return after
 
