@@ -3,17 +3,22 @@
 Judged on the venue's position against the newest target on record, within the dead band of the targets: 5 % of the
 short that would make the loans indifferent to the price (debt / price). And every actor must be ready by the end.
 
+Missing protection has no excuse. Protection that is too large may stay a minute longer while a sell is unresolved: the
+venue may show an order up to 60 s late, and buying back before would leave too little if it had filled.
+
 A router that has stopped itself because it decided too often in a minute waits for its time to pass: that is excused,
 and counted.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 from hedgelock_actors.ports.journal import Record
 from tests.simulation.arena.checkers.base import Checker
 
+DOUBT_MS = 60_000
 BAND = Decimal("0.05")
 
 
@@ -47,7 +52,7 @@ class ConvergesAfterFaults(Checker):
         elif waited > self.world.knobs.converge_ms and self._runaway():
             self.world.witness.happened["runaway_stop"] += 1
             self.took_ms = waited
-        elif waited > self.world.knobs.converge_ms:
+        elif waited > self.world.knobs.converge_ms + self._doubt_ms():
             self.took_ms = waited
             self.broken(f"after {waited} ms the short is {-self.world.truth.signed_qty}, the target {self._target}")
 
@@ -67,10 +72,18 @@ class ConvergesAfterFaults(Checker):
         debt = sum((one.total for one in world.exchange.loan(world.uid).debts), Decimal(0))
         return BAND * debt / world.exchange.ticker(world.symbol).index_price
 
+    def _doubt_ms(self) -> int:
+        """Too much is sold, and a sell that never arrived is still being looked for: buying back waits for it."""
+        too_much = self._target is not None and -self.world.truth.signed_qty > self._target
+        return DOUBT_MS if too_much and "UNRESOLVED" in str(self._snapshot().get("in_flight", "")) else 0
+
     def _runaway(self) -> bool:
+        return "runaway" in str(self._snapshot().get("restrictions", ""))
+
+    def _snapshot(self) -> Mapping[str, object]:
         router = self.world.processes.get("order-router-main")
-        snapshot = getattr(router.actor if router else None, "snapshot", dict)()
-        return "runaway" in str(snapshot.get("restrictions", ""))
+        found: Mapping[str, object] = getattr(router.actor if router else None, "snapshot", dict)()
+        return found
 
     def _ready(self, name: str) -> bool:
         process = self.world.processes.get(name)
