@@ -29,6 +29,7 @@ class ConvergesAfterFaults(Checker):
         super().__init__(world)  # type: ignore[arg-type]
         self._target: Decimal | None = None
         self._of_trades: set[str] = set()
+        self._doubted = False
         self.quiet_ms: int | None = None
         self.took_ms: int | None = None
 
@@ -75,7 +76,8 @@ class ConvergesAfterFaults(Checker):
     def _doubt_ms(self) -> int:
         """Too much is sold, and a sell that never arrived is still being looked for: buying back waits for it."""
         too_much = self._target is not None and -self.world.truth.signed_qty > self._target
-        return DOUBT_MS if too_much and "UNRESOLVED" in str(self._snapshot().get("in_flight", "")) else 0
+        self._doubted = self._doubted or "UNRESOLVED" in str(self._snapshot().get("in_flight", ""))
+        return DOUBT_MS if too_much and self._doubted else 0
 
     def _runaway(self) -> bool:
         return "runaway" in str(self._snapshot().get("restrictions", ""))
