@@ -1,4 +1,4 @@
-"""`hedgelock loans …`: loans into the book and out of it."""
+"""`hedgelock loans …`: loans into the book and out of it; `hedgelock stress`: what would become of them."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ AccountOption = Annotated[str | None, typer.Option(help="Only this account's loa
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.add_typer(loans, name="loans")
+    app.command()(stress)
 
 
 @loans.command("import")
@@ -96,9 +97,71 @@ def generate(
     answer(generate_loans(file, count, seed, accounts), as_json, loan_tables.exported)
 
 
+def stress(
+    loan: Annotated[str | None, typer.Option(help="A loan of the book.")] = None,
+    account: Annotated[str | None, typer.Option(help="An account's loans of the book.")] = None,
+    collateral: Annotated[float | None, typer.Option(help="A loan as stated here: coins pledged.")] = None,
+    debt: Annotated[float | None, typer.Option(help="USDT owed, interest included.")] = None,
+    price: Annotated[list[str] | None, typer.Option(help="USDT per coin, or COIN=USDT; may be repeated.")] = None,
+    haircut: Annotated[float, typer.Option(help="What the lender counts of the collateral's value.")] = 1.0,
+    short: Annotated[str | None, typer.Option(help="The short held, QTY@ENTRY [what the ladder requires].")] = None,
+    margin: Annotated[float | None, typer.Option(help="USDT dedicated to the short [for the policy's rally].")] = None,
+    rung: Annotated[list[str] | None, typer.Option(help="DROP:TARGET of the stress ladder; may be repeated.")] = None,
+    sigma: Annotated[float, typer.Option(help="Volatility per square root of a year.")] = 0.8,
+    horizon_days: Annotated[float, typer.Option(help="Of the probabilities.")] = 30.0,
+    gap: Annotated[float, typer.Option(help="A fall in which nothing can be swept.")] = 0.30,
+    funding_cap: Annotated[float, typer.Option(help="Most that a short pays at one settlement.")] = 0.005,
+    funding_days: Annotated[float, typer.Option(min=0, help="For how long.")] = 3.0,
+    divergence: Annotated[float, typer.Option(help="Index below the last price.")] = 0.05,
+    haircut_cut: Annotated[float, typer.Option(help="The lender counts this much less.")] = 0.10,
+    usdt: Annotated[float, typer.Option(help="What a USDT is worth, USD.")] = 0.95,
+    outage_minutes: Annotated[float, typer.Option(help="The venue does not answer for so long.")] = 60.0,
+    points: Annotated[int, typer.Option(min=2, max=10_000, help="Prices of the curve.")] = 96,
+    config: ConfigOption = None,
+    state_dir: StateOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """The book, an account or a loan after falls, rallies, gaps, outages and the rest, on both sides."""
+    from hedgelock_actors.domain.stress import ShockSizes, standard_shocks
+    from hedgelock_actors.runtime import stress_tables
+    from hedgelock_actors.runtime.loan_plan import parse_rung, parse_short
+    from hedgelock_actors.runtime.stress import StressInput, rules_of, stress_loan, stress_state
+
+    full = config_of(config, state_dir)
+    rules = rules_of(full, [parse_rung(one) for one in rung or ()], sigma, horizon_days)
+    sizes = ShockSizes(
+        gap=gap,
+        funding_cap=funding_cap,
+        funding_days=funding_days,
+        divergence=divergence,
+        haircut_cut=haircut_cut,
+        usdt=usdt,
+        outage_minutes=outage_minutes,
+        outage_move=full.sweep.worst_move,
+    )
+    given = StressInput(
+        shocks=standard_shocks(sizes, rules),
+        rules=rules,
+        haircut=haircut,
+        short=parse_short(short) if short is not None else None,
+        margin=margin,
+        points=points,
+    )
+    prices = dict(parse_price(one) for one in price or ())
+    if collateral is None and debt is None:
+        found = stress_state(full.state, prices, given, loan_id=loan, account=account)
+    elif collateral is None or debt is None or "" not in prices or loan is not None or account is not None:
+        raise InvalidInput(
+            "--collateral/--debt/--price", "a loan as stated needs all three, and no --loan or --account"
+        )
+    else:
+        found = stress_loan(collateral, debt, prices[""], given)
+    answer(found, as_json, stress_tables.stress)
+
+
 def parse_price(text: str) -> tuple[str, float]:
-    """COIN=USDT. Raises InvalidInput."""
-    coin, _, price = text.partition("=")
+    """COIN=USDT, or a number alone for the only coin there is (""). Raises InvalidInput."""
+    coin, _, price = text.rpartition("=")
     try:
         return coin.upper(), positive("--price", float(price))
     except ValueError:

@@ -20,6 +20,7 @@ from hedgelock_actors.bench.book_floor import TICK_MS, EveryLoan, Floats, Ints, 
 from hedgelock_actors.bench.machine import machine
 from hedgelock_actors.domain.hedge import Rung
 from hedgelock_actors.domain.loan_book import Change, LoanBook, Product
+from hedgelock_actors.domain.stress_book import book_curve
 
 LOANS_OF_THE_PROMISE = 10_000_000
 UPDATES = 2_000
@@ -56,6 +57,8 @@ class BookResult:
     tick_us_p50_cold: float
     """Each after the floor had swept the processor's caches."""
     requirement_us_p50: float
+    stress_curve_ms: float
+    """Levels, liquidations, required hedge and shortfall of the book at 1000 prices."""
     account_requirements_ms: float
     """Of all accounts at once."""
     naive_tick_ms: float
@@ -89,6 +92,7 @@ class BookResult:
             "a tick takes at most 20 µs (p50)": self.tick_us_p50 <= 20.0,
             "so does a tick that changes loans (a goal)": self.tick_us_p50_changing <= 20.0,
             "the requirement takes at most 100 µs (p50)": self.requirement_us_p50 <= 100.0,
+            "a stress curve of 1000 prices takes at most 100 ms": self.stress_curve_ms <= 100.0,
             f"a tick is 1000 times faster than the floor{goal}": self.tick_ratio >= 1000.0,
             f"the requirement is 1000 times faster than the floor{goal}": self.requirement_ratio >= 1000.0,
         }
@@ -137,6 +141,7 @@ def bench_book(options: BookOptions, say: Say) -> BookResult:
         tick_us_p50_changing=_at(changing, 50),
         tick_us_p50_cold=_at(cold, 50),
         requirement_us_p50=_at(required, 50),
+        stress_curve_ms=rig.curve_ms(float(path[-1])),
         account_requirements_ms=float(np.median([error[2] for error in errors])) / 1e6,
         naive_tick_ms=naive_ms,
         naive_levels_ms=rig.naive_levels_ms(float(path[-1])),
@@ -249,6 +254,15 @@ class _Rig:
         self.book.finish_merge(merge, index)
         ended = perf_counter_ns()
         return (ended - began) / 1e6, (building - began + ended - built) / 1e6, pending - self.book.pending
+
+    def curve_ms(self, price: float) -> float:
+        """Median of five."""
+        prices, times = price * np.linspace(0.1, 2.0, 1000), []
+        for _ in range(5):
+            began = perf_counter_ns()
+            book_curve(self.book, prices, 0.85, 0.95)
+            times.append(perf_counter_ns() - began)
+        return float(np.median(times)) / 1e6
 
     def naive_levels_ms(self, price: float) -> float:
         """Median of three."""

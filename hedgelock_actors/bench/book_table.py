@@ -34,6 +34,10 @@ def _times(found: BookResult) -> Table:
     )
     for name, ours_us, floor_ms in rows:
         table.add_row(name, f"{ours_us:,.1f} µs", f"{floor_ms:,.1f} ms", f"{floor_ms * 1e3 / ours_us:,.0f}")
+    curve_ms, floor_s = found.stress_curve_ms, found.naive_requirement_ms
+    table.add_row(
+        "stress curve of 1,000 prices", f"{curve_ms:,.1f} ms", f"> {floor_s:,.0f} s", f"{floor_s * 1e3 / curve_ms:,.0f}"
+    )
     table.add_row("one loan changed, p50 / p99", f"{found.update_us_p50:,.1f} / {found.update_us_p99:,.1f} µs", "", "")
     table.add_row(f"merge of {found.merged_loans:,} rows, in the background", f"{found.merge_ms:,.0f} ms", "", "")
     table.add_row("what the book stands still for", f"{found.merge_pause_ms:,.2f} ms", "", "")

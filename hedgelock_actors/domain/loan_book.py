@@ -24,7 +24,15 @@ from hedgelock_actors.domain.errors import InvalidInput, finite, fraction, posit
 from hedgelock_actors.domain.hedge import Rung
 from hedgelock_actors.domain.loan import Levels, RiskLevel
 from hedgelock_actors.domain.loan_delta import Flags, LoanDelta
-from hedgelock_actors.domain.loan_index import Floats, Ints, LoanIndex, Rows, requirement_of, requirement_pieces
+from hedgelock_actors.domain.loan_index import (
+    Floats,
+    Ints,
+    LoanIndex,
+    Rows,
+    above_of,
+    requirement_of,
+    requirement_pieces,
+)
 
 LEVELS = tuple(RiskLevel)
 _BOUNDARIES = (RiskLevel.CAUTION, RiskLevel.DANGER, RiskLevel.CRITICAL)
@@ -55,6 +63,15 @@ class Change:
     ids: Ints
     before: RiskLevel
     after: RiskLevel
+
+
+@dataclass(frozen=True, slots=True)
+class Above:
+    """The loans whose λ is at least a bound: how many, their coins and their debt (USDT); one entry a price."""
+
+    loans: Ints
+    coins: Floats
+    debt: Floats
 
 
 class Window:
@@ -285,9 +302,13 @@ class LoanBook:
 
     # ------------------------------------------------------------ what is required
 
-    def requirement(self, price: float) -> float:
-        """The short that all loans together require at a price, coins (each loan by the ladder, capped at D/P)."""
-        pieces = requirement_pieces(positive("price", price), self.product.haircut, self.product.rungs)
+    def requirement(self, price: float, haircut: float | None = None) -> float:
+        """The short that all loans together require at a price, coins (each loan by the ladder, capped at D/P).
+
+        A `haircut` other than the product's answers what it would be with that.
+        """
+        kappa = self.product.haircut if haircut is None else haircut
+        pieces = requirement_pieces(positive("price", price), kappa, self.product.rungs)
         total = self._index.requirement(pieces, self.growth)
         if self._dead.size:
             gone = self._index.v[self._dead] * self.growth, self._index.collateral[self._dead]
@@ -309,6 +330,30 @@ class LoanBook:
             more = requirement_of(pieces, self._delta.v * self.growth, self._delta.collateral)
             total += np.bincount(self._delta.accounts, weights=more, minlength=total.size)
         return np.maximum(total, 0.0)
+
+    @property
+    def riskiest(self) -> float:
+        """The most debt per coin of any loan, USDT; 0 without loans."""
+        alive = np.ones(len(self._index), dtype=np.bool_)
+        alive[self._dead] = False
+        last = int(alive.size - 1 - np.argmax(alive[::-1])) if bool(np.any(alive)) else -1
+        of_index = float(self._index.v[last]) if last >= 0 else 0.0
+        return self.growth * max(of_index, float(np.max(self._delta.v, initial=0.0)))
+
+    def above(self, ltv: float, prices: Floats, haircut: float | None = None) -> Above:
+        """The loans with λ ≥ `ltv` at each price, whatever their level's memory says: two searches a price."""
+        kappa = self.product.haircut if haircut is None else haircut
+        v = positive("ltv", ltv) * kappa * prices / self.growth
+        index, delta, gone = self._index, self._delta, self._dead
+        loans, coins, owed = index.above(v)
+        for sign, (of, collateral) in (
+            (-1, (index.v[gone], index.collateral[gone])),
+            (1, (delta.v, delta.collateral)),
+        ):
+            if of.size:
+                count, more, debt = above_of(of, collateral, v)
+                loans, coins, owed = loans + sign * count, coins + sign * more, owed + sign * debt
+        return Above(loans, coins, owed * self.growth)
 
     # ------------------------------------------------------------ putting in order
 

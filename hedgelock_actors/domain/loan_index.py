@@ -82,6 +82,15 @@ def requirement_of(pieces: Sequence[Piece], u: Floats, collateral: Floats) -> Fl
     return total
 
 
+def above_of(v: Floats, collateral: Floats, bounds: Floats) -> tuple[Ints, Floats, Floats]:
+    """How many of some loans have at least each of these v, their Σ C and Σ d."""
+    order = np.argsort(v)
+    at = v[order].searchsorted(bounds)
+    coins = np.concatenate(([0.0], np.cumsum(collateral[order])))
+    owed = np.concatenate(([0.0], np.cumsum((v * collateral)[order])))
+    return v.size - at, coins[-1] - coins[at], owed[-1] - owed[at]
+
+
 @dataclass(frozen=True, slots=True)
 class LoanIndex:
     """See the module. Rows are positions in the order of v; accounts are numbered from 0."""
@@ -235,6 +244,16 @@ class LoanIndex:
             return 0.0, 0.0
         before = (self.sum_collateral[low - 1], self.sum_debt[low - 1]) if low else (0.0, 0.0)
         return float(self.sum_collateral[high - 1] - before[0]), float(self.sum_debt[high - 1] - before[1])
+
+    def above(self, bounds: Floats) -> tuple[Ints, Floats, Floats]:
+        """How many loans have at least each of these v, their Σ C and Σ d."""
+        at = self.v.searchsorted(bounds)
+        if not len(self):
+            return at, np.zeros(at.shape), np.zeros(at.shape)
+        before = np.maximum(at - 1, 0)
+        coins = self.sum_collateral[-1] - np.where(at > 0, self.sum_collateral[before], 0.0)
+        owed = self.sum_debt[-1] - np.where(at > 0, self.sum_debt[before], 0.0)
+        return len(self) - at, coins, owed
 
     def requirement(self, pieces: Sequence[Piece], growth: float) -> float:
         """Required short of all loans together, coins."""

@@ -138,6 +138,17 @@ class Story:
         for loan in self.plain.loans.values():
             counts[list(RiskLevel)[sum(loan.above)]] += 1
         assert self.book.counts() == counts
+        bound, prices = float(self.rng.uniform(0.2, 0.9)), self.price * self.rng.uniform(0.5, 1.5, 3)
+        above = self.book.above(bound, prices)
+        for at, lower in enumerate(prices.tolist()):
+            least = bound * self.product.haircut * lower / self.plain.growth
+            those = [loan for loan in self.plain.loans.values() if loan.principal / loan.collateral >= least]
+            assert above.loans[at] == len(those)
+            assert above.coins[at] == pytest.approx(sum(loan.collateral for loan in those), rel=1e-9, abs=1e-9)
+            owed = sum(loan.principal for loan in those) * self.plain.growth
+            assert above.debt[at] == pytest.approx(owed, rel=1e-9, abs=1e-4)
+        most = max((loan.principal / loan.collateral for loan in self.plain.loans.values()), default=0.0)
+        assert self.book.riskiest == pytest.approx(most * self.plain.growth)
         known = self.book.levels_of(np.arange(220))
         assert [None if level is None else level.rank for level in known] == [
             sum(self.plain.loans[number].above) if number in self.plain.loans else None for number in range(220)
