@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,23 +35,29 @@ SCHEMA = pa.schema(
 )
 
 
-def read_book(state: Path) -> Table:
-    """All loans; none when nothing was imported.
+def read_book(state: Path, columns: Sequence[str] = tuple(SCHEMA.names)) -> Table:
+    """All loans, of them these columns; none when nothing was imported.
 
     Raises:
         InvalidInput: the file is there and cannot be read.
     """
     path = state / BOOK_FILE
     if not path.exists():
-        return SCHEMA.empty_table()
+        return SCHEMA.empty_table().select(columns)
     try:
-        return pq.read_table(path).select(SCHEMA.names).cast(SCHEMA)
+        return pq.read_table(path, columns=list(columns)).select(columns).cast(_schema(columns))
     except (pa.ArrowException, KeyError) as error:
         raise InvalidInput(str(path), f"is not a book of loans ({error}); import the loans anew") from error
 
 
+def _schema(columns: Sequence[str]) -> Any:  # noqa: ANN401 - a pyarrow.Schema
+    return pa.schema([SCHEMA.field(name) for name in columns])
+
+
 def write_book(state: Path, table: Table) -> None:
-    """Put this in place of the book, whole or not at all. Readable by its owner alone."""
+    """Put this in place of the book, whole or not at all. Readable by its owner alone. The lock is held."""
+    for left in state.glob(f".{BOOK_FILE}.*"):  # by a writer that was killed
+        left.unlink(missing_ok=True)
     replace_file(state / BOOK_FILE, lambda out: pq.write_table(table, out, compression="zstd"))
 
 

@@ -96,7 +96,11 @@ def stress_state(
     Raises:
         InvalidInput: no loans, no such loan or account, or a coin without a price.
     """
-    table = chosen(read_book(state), loan=loan_id, account=account)
+    # Names are most of a large book: those that nothing asks for are left on the disk.
+    names = [
+        name for name, asked in (("loan_id", loan_id), ("account", account if loan_id is None else loan_id)) if asked
+    ]
+    table = chosen(read_book(state, ("product", "asset", *names, "collateral", "debt")), loan=loan_id, account=account)
     if not table.num_rows:
         raise InvalidInput("stress", "the book holds no loans: import some, or give --collateral, --debt and --price")
     if loan_id is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +182,29 @@ def test_a_crash_while_writing_leaves_the_old_book(tmp_path: Path, monkeypatch: 
     assert [one["loan_id"] for one in held(tmp_path)] == ["X1"]
     assert sorted(one.name for one in tmp_path.iterdir()) == ["a.csv", "loans.lock", "loans.parquet"]
     assert (tmp_path / "loans.parquet").stat().st_mode & 0o077 == 0
+
+
+def test_a_killed_writer_leaves_a_whole_book_and_the_next_one_writes(tmp_path: Path) -> None:
+    program = (
+        "import sys, pathlib\n"
+        "from hedgelock_actors.runtime.loan_file import write_book\n"
+        "from hedgelock_actors.runtime.loan_generate import made_up\n"
+        "books = [made_up(count, 1, 9) for count in (20_000, 50_000)]\n"
+        "while True:\n"
+        "    for book in books:\n"
+        "        write_book(pathlib.Path(sys.argv[1]), book)\n"
+        "        print(book.num_rows, flush=True)\n"
+    )
+    for written in (1, 2, 5):
+        with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE) as writer:
+            assert writer.stdout is not None
+            for _ in range(written):
+                writer.stdout.readline()
+            writer.kill()
+        assert loan_file.read_book(tmp_path).num_rows in {20_000, 50_000}
+    loan_file.write_book(tmp_path, loan_file.read_book(tmp_path).slice(0, 3))
+    assert loan_file.read_book(tmp_path, ("debt",)).shape == (3, 1)
+    assert [one.name for one in tmp_path.iterdir()] == ["loans.parquet"]
 
 
 def test_two_imports_at_once_are_refused_and_a_broken_book_is_said(tmp_path: Path, bad: Path) -> None:
