@@ -33,7 +33,7 @@ from hedgelock_actors.ports.latch import Latch
 from hedgelock_actors.ports.lease import Lease
 from hedgelock_actors.ports.transport import Transport
 from hedgelock_actors.ports.venue import PrivateEvent, StreamLost, StreamRestored, Venue, VenueError
-from hedgelock_actors.router_events import (
+from hedgelock_actors.routing.events import (
     AccountRead,
     Beat,
     ExecutionsRead,
@@ -48,9 +48,9 @@ from hedgelock_actors.router_events import (
     Wake,
     event_of,
 )
-from hedgelock_actors.router_parts import RouterParts
-from hedgelock_actors.router_timer import Alarm
-from hedgelock_actors.router_view import snapshot_of
+from hedgelock_actors.routing.parts import RouterParts
+from hedgelock_actors.routing.timer import Alarm
+from hedgelock_actors.routing.view import snapshot_of
 
 JOURNAL_PAUSE_MS = 1_000
 STOP_TIMEOUT_S = 2.0

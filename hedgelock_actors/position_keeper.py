@@ -1,8 +1,8 @@
 """One hedge account: the truth about position, wallet and loans, and the target that follows from it.
 
 It reads executions, position and wallet of its own, polls the loans, tells the risk calculator what the account holds
-(`keeper_reading`), and states the short to be held as a target with a version. What it sends is full states, repeated
-from time to time. A person may override the target (`keeper_override`): the policy then goes on deciding, and what it
+(`keeping.reading`), and states the short to be held as a target with a version. What it sends is full states, repeated
+from time to time. A person may override the target (`keeping.override`): the policy then goes on deciding, and what it
 decides is withheld until the override ends.
 """
 
@@ -35,10 +35,11 @@ from hedgelock_actors.domain.money import ZERO, dec
 from hedgelock_actors.domain.policy import Policy
 from hedgelock_actors.domain.position import Execution
 from hedgelock_actors.domain.targeting import Demand, TargetDecision, TargetState, decide_target
-from hedgelock_actors.keeper_account import AccountBook
-from hedgelock_actors.keeper_override import CAUSE, expired, held_qty, holds, newer, overrides_in, reason_of
-from hedgelock_actors.keeper_policy import cap_qty, hedge_share, shortfall_told
-from hedgelock_actors.keeper_reading import AccountReading
+from hedgelock_actors.keeping.account import AccountBook
+from hedgelock_actors.keeping.override import CAUSE, expired, held_qty, holds, newer, overrides_in, reason_of
+from hedgelock_actors.keeping.policy import cap_qty, hedge_share, shortfall_told
+from hedgelock_actors.keeping.reading import AccountReading
+from hedgelock_actors.keeping.spreads import SpreadDesk
 from hedgelock_actors.ports.cache import Cache, CacheUnavailable
 from hedgelock_actors.ports.clock import Clock
 from hedgelock_actors.ports.journal import Journal, JournalUnavailable, Json, StaleEpoch
@@ -52,7 +53,6 @@ from hedgelock_actors.ports.venue import (
     VenueError,
     WalletView,
 )
-from hedgelock_actors.spread_desk import SpreadDesk
 
 REPEAT_MS = 30_000
 SHORTFALL_AGAIN_MS = 3_600_000

@@ -18,7 +18,7 @@ from hedgelock_actors.domain.messages import (
     TargetOverridden,
 )
 from hedgelock_actors.domain.trading_state import INITIAL, TradingState, merge
-from hedgelock_actors.keeper_override import overrides_in
+from hedgelock_actors.keeping.override import overrides_in
 from hedgelock_actors.ports.journal import Journal, Record
 from hedgelock_actors.runtime.names import CONTROL_STREAM, Declared
 from hedgelock_actors.runtime.trading import KIND as TRADING_STATE

@@ -17,7 +17,7 @@ from typing import Literal, TypeVar
 from hedgelock_actors.codec import Payload, integer, text
 from hedgelock_actors.domain.messages import HedgeTrade, SpreadRequested, TargetOverridden
 from hedgelock_actors.domain.trading_state import INITIAL, TradingState, merge
-from hedgelock_actors.keeper_override import holds, overrides_in
+from hedgelock_actors.keeping.override import holds, overrides_in
 from hedgelock_actors.ports.journal import ChainBroken, Entry, Journal, JournalUnavailable, Json, Record, StaleEpoch
 from hedgelock_actors.runtime.names import CONTROL_STREAM
 from hedgelock_actors.runtime.trading import state_of

@@ -15,12 +15,12 @@ from hedgelock_actors.domain.order import OrderRequest, OrderStatus
 from hedgelock_actors.domain.position import Execution, PositionFold
 from hedgelock_actors.execution import work
 from hedgelock_actors.execution_ledger import ExecutionLedger
-from hedgelock_actors.order_desk import OrderDesk
-from hedgelock_actors.router_book import RouterBook, Tracked
-from hedgelock_actors.router_events import OrderSought
-from hedgelock_actors.router_notes import RouterNotes
-from hedgelock_actors.router_plan import Drop, Planner
-from hedgelock_actors.router_reconcile import Reconciler
+from hedgelock_actors.routing.book import RouterBook, Tracked
+from hedgelock_actors.routing.desk import OrderDesk
+from hedgelock_actors.routing.events import OrderSought
+from hedgelock_actors.routing.notes import RouterNotes
+from hedgelock_actors.routing.plan import Drop, Planner
+from hedgelock_actors.routing.reconcile import Reconciler
 from tests.crash.quick_loop import QuickLoop
 from tests.crash.runs import Schedule, schedules_from
 

@@ -31,10 +31,10 @@ from hedgelock_actors.execution.strategy import (
     TimerFired,
 )
 from hedgelock_actors.ports.journal import Entry, Record
-from hedgelock_actors.router_book import RouterBook, Tracked
-from hedgelock_actors.router_plan import BeginGoal, Planner, Resend, Situation
-from hedgelock_actors.router_state import RouterState, Target
-from hedgelock_actors.router_trades import TradeBook
+from hedgelock_actors.routing.book import RouterBook, Tracked
+from hedgelock_actors.routing.plan import BeginGoal, Planner, Resend, Situation
+from hedgelock_actors.routing.state import RouterState, Target
+from hedgelock_actors.routing.trades import TradeBook
 from tests.unit.domain.make import BTC, execution, quote, view
 
 D = Decimal

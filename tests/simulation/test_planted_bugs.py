@@ -17,10 +17,10 @@ from hedgelock_actors.domain.limits import Working
 from hedgelock_actors.domain.position import Execution
 from hedgelock_actors.domain.refusal import RefusalCode
 from hedgelock_actors.execution_ledger import ExecutionLedger
-from hedgelock_actors.order_desk import OrderDesk
-from hedgelock_actors.router_book import RouterBook
-from hedgelock_actors.router_events import OrderSought
-from hedgelock_actors.router_reconcile import Reconciler
+from hedgelock_actors.routing.book import RouterBook
+from hedgelock_actors.routing.desk import OrderDesk
+from hedgelock_actors.routing.events import OrderSought
+from hedgelock_actors.routing.reconcile import Reconciler
 from tests.simulation.arena.knobs import Chances, Knobs, Rates
 from tests.simulation.arena.run import simulate
 

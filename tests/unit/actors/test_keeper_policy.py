@@ -12,7 +12,7 @@ from hedgelock_actors.domain.errors import InvalidInput
 from hedgelock_actors.domain.loan import RiskLevel
 from hedgelock_actors.domain.messages import HedgeDemand
 from hedgelock_actors.domain.policy import Policy, SizingPolicy
-from hedgelock_actors.keeper_policy import cap_qty, hedge_share, shortfall_told
+from hedgelock_actors.keeping.policy import cap_qty, hedge_share, shortfall_told
 from tests.unit.actors.fake_venue import ACCOUNT, SYMBOL, tick
 
 D = Decimal

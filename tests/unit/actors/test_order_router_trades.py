@@ -11,7 +11,7 @@ from hedgelock_actors.domain.execution_policy import Mode, PassivePolicy
 from hedgelock_actors.domain.messages import CancelTrade, TradeReported, TradingStateChanged
 from hedgelock_actors.domain.order import Side, TimeInForce
 from hedgelock_actors.domain.trading_state import TradingMode, TradingState
-from hedgelock_actors.router_trades import KEPT, TradeBook
+from hedgelock_actors.routing.trades import KEPT, TradeBook
 from tests.unit.actors.fake_venue import ACCOUNT, SYMBOL
 from tests.unit.actors.order_rig import Rig, always, target, trade
 

@@ -7,8 +7,8 @@ from decimal import Decimal
 from hedgelock_actors.actor import JournalStream
 from hedgelock_actors.adapters.memory.journal import MemoryJournal
 from hedgelock_actors.reporting.intents import read_intents
-from hedgelock_actors.router_markouts import Markouts
-from hedgelock_actors.router_notes import RouterNotes
+from hedgelock_actors.routing.markouts import Markouts
+from hedgelock_actors.routing.notes import RouterNotes
 from tests.simulation.step_clock import StepClock
 from tests.unit.domain.make import NOW, execution
 

@@ -14,9 +14,9 @@ from hedgelock_actors.domain.position import Execution, PositionFold
 from hedgelock_actors.execution_ledger import FOLD_AT, KEPT_MS, ExecutionLedger
 from hedgelock_actors.ports.journal import JournalUnavailable
 from hedgelock_actors.ports.venue import PositionView
-from hedgelock_actors.router_alerts import ALERT_AGAIN_MS, ALERTS_KEPT, RouterAlerts
-from hedgelock_actors.router_notes import RouterNotes
-from hedgelock_actors.router_timer import Alarm
+from hedgelock_actors.routing.alerts import ALERT_AGAIN_MS, ALERTS_KEPT, RouterAlerts
+from hedgelock_actors.routing.notes import RouterNotes
+from hedgelock_actors.routing.timer import Alarm
 
 SYMBOL, DAY_MS = "BTCUSDT", 86_400_000
 MIDNIGHT_MS = 19_675 * DAY_MS

@@ -23,9 +23,9 @@ from hedgelock_actors.domain.messages import (
     TradeReported,
 )
 from hedgelock_actors.domain.order import Side
+from hedgelock_actors.keeping.spreads import SpreadDesk
 from hedgelock_actors.ports.journal import JournalUnavailable
 from hedgelock_actors.ports.venue import VenueError
-from hedgelock_actors.spread_desk import SpreadDesk
 from tests.unit.actors.fake_venue import FakeVenue
 
 KEEPER = "position-keeper-main"

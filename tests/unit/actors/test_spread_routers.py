@@ -19,7 +19,7 @@ from hedgelock_actors.domain.messages import (
     TradeReported,
 )
 from hedgelock_actors.domain.order import Side
-from hedgelock_actors.spread_desk import SpreadDesk
+from hedgelock_actors.keeping.spreads import SpreadDesk
 from tests.unit.actors.order_rig import Rig
 
 KEEPER = "position-keeper-main"

@@ -14,7 +14,7 @@ from hedgelock_actors.domain.market import Instrument
 from hedgelock_actors.domain.messages import AnyMessage, LoanTouched, OrderEvent
 from hedgelock_actors.domain.position import Execution
 from hedgelock_actors.execution_ledger import ExecutionLedger
-from hedgelock_actors.keeper_account import AccountBook, with_realised
+from hedgelock_actors.keeping.account import AccountBook, with_realised
 from hedgelock_actors.ports.clock import Clock
 from hedgelock_actors.ports.journal import Entry, Json
 from hedgelock_actors.ports.venue import Loans, PositionView, PrivateHandler, Venue, WalletView

@@ -13,17 +13,17 @@ from hedgelock_actors.domain.order import OrderStatus, OrderView, TimeInForce
 from hedgelock_actors.domain.position import Execution
 from hedgelock_actors.execution.feedback import FeedbackMeter
 from hedgelock_actors.execution_ledger import ADJUSTMENT, OPENING, ExecutionLedger
-from hedgelock_actors.order_desk import OrderDesk
 from hedgelock_actors.ports.clock import Clock
 from hedgelock_actors.ports.journal import Json, Record
-from hedgelock_actors.router_alerts import RouterAlerts
-from hedgelock_actors.router_book import SHOWN_BY_MS, RouterBook
-from hedgelock_actors.router_cancels import Canceller
-from hedgelock_actors.router_markouts import Markouts
-from hedgelock_actors.router_notes import RouterNotes
-from hedgelock_actors.router_state import RouterState
-from hedgelock_actors.router_strategy import Conductor
-from hedgelock_actors.router_trades import TradeBook, trade_payload
+from hedgelock_actors.routing.alerts import RouterAlerts
+from hedgelock_actors.routing.book import SHOWN_BY_MS, RouterBook
+from hedgelock_actors.routing.cancels import Canceller
+from hedgelock_actors.routing.desk import OrderDesk
+from hedgelock_actors.routing.markouts import Markouts
+from hedgelock_actors.routing.notes import RouterNotes
+from hedgelock_actors.routing.state import RouterState
+from hedgelock_actors.routing.strategy import Conductor
+from hedgelock_actors.routing.trades import TradeBook, trade_payload
 
 FOREIGN = "foreign activity"
 TAKEN_TYPES = frozenset({"BustTrade", "AdlTrade"})

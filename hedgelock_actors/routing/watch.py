@@ -9,8 +9,8 @@ from hedgelock_actors.domain.money import ZERO
 from hedgelock_actors.execution_ledger import ExecutionLedger
 from hedgelock_actors.ports.clock import Clock
 from hedgelock_actors.ports.venue import Venue, VenueError
-from hedgelock_actors.router_book import RouterBook
-from hedgelock_actors.router_events import (
+from hedgelock_actors.routing.book import RouterBook
+from hedgelock_actors.routing.events import (
     AccountRead,
     ExecutionsRead,
     InstrumentRead,
@@ -20,7 +20,7 @@ from hedgelock_actors.router_events import (
     PositionRead,
     RouterEvent,
 )
-from hedgelock_actors.router_state import RouterState
+from hedgelock_actors.routing.state import RouterState
 
 RECONCILE_MS = 30_000
 MAINTENANCE_MS = 60_000

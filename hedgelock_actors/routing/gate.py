@@ -13,9 +13,9 @@ from hedgelock_actors.domain.order import TimeInForce
 from hedgelock_actors.execution_ledger import ExecutionLedger
 from hedgelock_actors.ports.clock import Clock
 from hedgelock_actors.ports.latch import Latch
-from hedgelock_actors.router_book import IntentBook, RouterBook, Tracked
-from hedgelock_actors.router_state import RouterState
-from hedgelock_actors.router_trades import TradeBook
+from hedgelock_actors.routing.book import IntentBook, RouterBook, Tracked
+from hedgelock_actors.routing.state import RouterState
+from hedgelock_actors.routing.trades import TradeBook
 
 MINUTE_MS = 60_000
 PHANTOM_MS = 10_000

@@ -13,27 +13,27 @@ from hedgelock_actors.domain.policy import Policy
 from hedgelock_actors.domain.trading_state import TradingMode, TradingState
 from hedgelock_actors.execution.feedback import FeedbackMeter
 from hedgelock_actors.execution_ledger import ExecutionLedger
-from hedgelock_actors.order_desk import OrderDesk
 from hedgelock_actors.ports.clock import Clock
 from hedgelock_actors.ports.journal import Journal
 from hedgelock_actors.ports.latch import Latch
 from hedgelock_actors.ports.lease import Lease
 from hedgelock_actors.ports.venue import Venue
-from hedgelock_actors.router_alerts import RouterAlerts
-from hedgelock_actors.router_book import RouterBook
-from hedgelock_actors.router_cancels import Canceller
-from hedgelock_actors.router_events import AccountRead, InstrumentRead, MaintenanceRead, OpenOrdersRead, RouterEvent
-from hedgelock_actors.router_gate import GateFacts
-from hedgelock_actors.router_guard import Guard
-from hedgelock_actors.router_hearing import Hearing
-from hedgelock_actors.router_markouts import Markouts
-from hedgelock_actors.router_notes import RouterNotes
-from hedgelock_actors.router_reconcile import Reconciler
-from hedgelock_actors.router_state import RouterState, Target
-from hedgelock_actors.router_strategy import Conductor
-from hedgelock_actors.router_trades import TradeBook
-from hedgelock_actors.router_turn import RouterTurn
-from hedgelock_actors.router_watch import Watch
+from hedgelock_actors.routing.alerts import RouterAlerts
+from hedgelock_actors.routing.book import RouterBook
+from hedgelock_actors.routing.cancels import Canceller
+from hedgelock_actors.routing.desk import OrderDesk
+from hedgelock_actors.routing.events import AccountRead, InstrumentRead, MaintenanceRead, OpenOrdersRead, RouterEvent
+from hedgelock_actors.routing.gate import GateFacts
+from hedgelock_actors.routing.guard import Guard
+from hedgelock_actors.routing.hearing import Hearing
+from hedgelock_actors.routing.markouts import Markouts
+from hedgelock_actors.routing.notes import RouterNotes
+from hedgelock_actors.routing.reconcile import Reconciler
+from hedgelock_actors.routing.state import RouterState, Target
+from hedgelock_actors.routing.strategy import Conductor
+from hedgelock_actors.routing.trades import TradeBook
+from hedgelock_actors.routing.turn import RouterTurn
+from hedgelock_actors.routing.watch import Watch
 
 
 class RouterParts:

@@ -6,14 +6,14 @@ from hedgelock_actors.domain.money import ZERO
 from hedgelock_actors.execution_ledger import ExecutionLedger
 from hedgelock_actors.ports.clock import Clock
 from hedgelock_actors.ports.venue import Venue
-from hedgelock_actors.router_alerts import RouterAlerts
-from hedgelock_actors.router_book import SHOWN_BY_MS, RouterBook
-from hedgelock_actors.router_cancels import Canceller
-from hedgelock_actors.router_events import OpenOrdersRead, OrderSought, PositionRead
-from hedgelock_actors.router_guard import Guard
-from hedgelock_actors.router_hearing import Hearing
-from hedgelock_actors.router_state import RouterState
-from hedgelock_actors.router_watch import Watch
+from hedgelock_actors.routing.alerts import RouterAlerts
+from hedgelock_actors.routing.book import SHOWN_BY_MS, RouterBook
+from hedgelock_actors.routing.cancels import Canceller
+from hedgelock_actors.routing.events import OpenOrdersRead, OrderSought, PositionRead
+from hedgelock_actors.routing.guard import Guard
+from hedgelock_actors.routing.hearing import Hearing
+from hedgelock_actors.routing.state import RouterState
+from hedgelock_actors.routing.watch import Watch
 
 UNRESOLVED_ALERT_MS = 10_000
 LOOK_MAX_MS = 30_000

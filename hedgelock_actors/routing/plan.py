@@ -14,7 +14,7 @@ from hedgelock_actors.domain.money import ZERO, round_to_step
 from hedgelock_actors.domain.order import OrderRequest, OrderStatus, Side, TimeInForce
 from hedgelock_actors.execution.strategy import Book, Goal, Mode
 from hedgelock_actors.ports.journal import Json
-from hedgelock_actors.router_book import (
+from hedgelock_actors.routing.book import (
     SHOWN_BY_MS,
     IntentBook,
     Realise,
@@ -24,8 +24,8 @@ from hedgelock_actors.router_book import (
     realise_intent_id,
     trade_intent_id,
 )
-from hedgelock_actors.router_state import RouterState
-from hedgelock_actors.router_trades import Trade, TradeBook
+from hedgelock_actors.routing.state import RouterState
+from hedgelock_actors.routing.trades import Trade, TradeBook
 
 RESEND_AFTER_MS = 10_000
 """Longer than the venue's receive window (5 s): a request still under way by then would be refused for its age."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import islice
 
-from hedgelock_actors.router_book import Tracked
-from hedgelock_actors.router_parts import RouterParts
+from hedgelock_actors.routing.book import Tracked
+from hedgelock_actors.routing.parts import RouterParts
 
 TRADES = 50
 """Newest trades shown, ended ones included: whoever asked for one looks here for its report."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hedgelock_actors.domain.order import Accepted, CancelOutcome
 from hedgelock_actors.ports.clock import Clock
 from hedgelock_actors.ports.venue import Venue
-from hedgelock_actors.router_book import RouterBook
+from hedgelock_actors.routing.book import RouterBook
 
 AGAIN_MS = 1_000
 AGAIN_MAX_MS = 60_000

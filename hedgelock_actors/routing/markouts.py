@@ -7,7 +7,7 @@ from decimal import Decimal
 from hedgelock_actors.domain.markouts import Markout, MarkoutMeter
 from hedgelock_actors.domain.position import Execution
 from hedgelock_actors.ports.journal import Json
-from hedgelock_actors.router_notes import RouterNotes
+from hedgelock_actors.routing.notes import RouterNotes
 
 
 class Markouts:

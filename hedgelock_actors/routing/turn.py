@@ -12,18 +12,18 @@ from hedgelock_actors.domain.refusal import RefusalCode
 from hedgelock_actors.domain.trading_state import TradingMode
 from hedgelock_actors.execution.strategy import Settings
 from hedgelock_actors.execution_ledger import ExecutionLedger
-from hedgelock_actors.order_desk import OrderDesk
 from hedgelock_actors.ports.clock import Clock
 from hedgelock_actors.ports.journal import JournalUnavailable, Json
 from hedgelock_actors.ports.latch import Latch
-from hedgelock_actors.router_book import RouterBook, Tracked
-from hedgelock_actors.router_cancels import Canceller
-from hedgelock_actors.router_guard import Guard
-from hedgelock_actors.router_notes import RouterNotes
-from hedgelock_actors.router_plan import BeginGoal, Drop, Planner, RealiseEnd, Resend, Situation, TradeEnd
-from hedgelock_actors.router_state import RouterState
-from hedgelock_actors.router_strategy import Conductor, Ended, Work
-from hedgelock_actors.router_trades import TradeBook, done_payload
+from hedgelock_actors.routing.book import RouterBook, Tracked
+from hedgelock_actors.routing.cancels import Canceller
+from hedgelock_actors.routing.desk import OrderDesk
+from hedgelock_actors.routing.guard import Guard
+from hedgelock_actors.routing.notes import RouterNotes
+from hedgelock_actors.routing.plan import BeginGoal, Drop, Planner, RealiseEnd, Resend, Situation, TradeEnd
+from hedgelock_actors.routing.state import RouterState
+from hedgelock_actors.routing.strategy import Conductor, Ended, Work
+from hedgelock_actors.routing.trades import TradeBook, done_payload
 
 STEPS_PER_TURN = 8
 

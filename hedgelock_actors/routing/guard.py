@@ -10,9 +10,9 @@ from hedgelock_actors.ports.clock import Clock
 from hedgelock_actors.ports.latch import Latch
 from hedgelock_actors.ports.lease import Lease
 from hedgelock_actors.ports.venue import Maintenance
-from hedgelock_actors.router_alerts import RouterAlerts
-from hedgelock_actors.router_book import RouterBook
-from hedgelock_actors.router_state import RouterState
+from hedgelock_actors.routing.alerts import RouterAlerts
+from hedgelock_actors.routing.book import RouterBook
+from hedgelock_actors.routing.state import RouterState
 
 BEFORE_MAINTENANCE_MS = 30_000
 """So long before a window begins everything is pulled from the book."""

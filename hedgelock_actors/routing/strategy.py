@@ -40,13 +40,13 @@ from hedgelock_actors.execution.strategy import (
     Strategy,
     TimerFired,
 )
-from hedgelock_actors.order_desk import NotSent, OrderDesk
 from hedgelock_actors.ports.journal import JournalUnavailable, Json
-from hedgelock_actors.router_book import IntentBook, RouterBook, Tracked
-from hedgelock_actors.router_cancels import Canceller
-from hedgelock_actors.router_notes import RouterNotes
-from hedgelock_actors.router_plan import BeginGoal, Drop, Situation
-from hedgelock_actors.router_state import RouterState
+from hedgelock_actors.routing.book import IntentBook, RouterBook, Tracked
+from hedgelock_actors.routing.cancels import Canceller
+from hedgelock_actors.routing.desk import NotSent, OrderDesk
+from hedgelock_actors.routing.notes import RouterNotes
+from hedgelock_actors.routing.plan import BeginGoal, Drop, Situation
+from hedgelock_actors.routing.state import RouterState
 
 STEPS_PER_TURN = 200
 """Far more than any strategy needs: what still wants to act then goes on in the next turn."""

@@ -23,12 +23,12 @@ from hedgelock_actors.domain.order import (
 from hedgelock_actors.ports.clock import Clock
 from hedgelock_actors.ports.journal import JournalUnavailable, Json
 from hedgelock_actors.ports.venue import Venue
-from hedgelock_actors.router_alerts import RouterAlerts
-from hedgelock_actors.router_book import RouterBook, Tracked
-from hedgelock_actors.router_gate import GateFacts
-from hedgelock_actors.router_notes import RouterNotes
-from hedgelock_actors.router_plan import Drop
-from hedgelock_actors.router_state import RouterState
+from hedgelock_actors.routing.alerts import RouterAlerts
+from hedgelock_actors.routing.book import RouterBook, Tracked
+from hedgelock_actors.routing.gate import GateFacts
+from hedgelock_actors.routing.notes import RouterNotes
+from hedgelock_actors.routing.plan import Drop
+from hedgelock_actors.routing.state import RouterState
 
 DUPLICATE_ID = "110072"
 NO_MARGIN = frozenset({"110004", "110007", "110012"})
