@@ -88,7 +88,7 @@ class BookResult:
         return {
             "every tick's changes are those of looking at every loan": self.wrong_ticks == 0,
             "requirements equal the floor's to 1e-9": self.max_relative_error <= 1e-9,
-            "a loan takes at most 65 bytes": self.bytes_per_loan <= 65.0,
+            "a loan takes at most 64 bytes": self.bytes_per_loan <= 64.0,
             "a tick takes at most 20 µs (p50)": self.tick_us_p50 <= 20.0,
             "so does a tick that changes loans (a goal)": self.tick_us_p50_changing <= 20.0,
             "the requirement takes at most 100 µs (p50)": self.requirement_us_p50 <= 100.0,
