@@ -39,7 +39,12 @@ def _times(found: BookResult) -> Table:
         "stress curve of 1,000 prices", f"{curve_ms:,.1f} ms", f"> {floor_s:,.0f} s", f"{floor_s * 1e3 / curve_ms:,.0f}"
     )
     table.add_row("one loan changed, p50 / p99", f"{found.update_us_p50:,.1f} / {found.update_us_p99:,.1f} µs", "", "")
-    table.add_row(f"merge of {found.merged_loans:,} rows, in the background", f"{found.merge_ms:,.0f} ms", "", "")
+    table.add_row(
+        f"merge of {found.merged_loans:,} rows, in the background",
+        f"{found.merge_ms:,.0f} ms ({found.merge_cpu_ms:,.0f} of processor)",
+        "",
+        "",
+    )
     table.add_row("what the book stands still for", f"{found.merge_pause_ms:,.2f} ms", "", "")
     return table
 
@@ -47,7 +52,7 @@ def _times(found: BookResult) -> Table:
 def _facts(found: BookResult) -> str:
     return (
         f"tick p99 {found.tick_us_p99:.1f} µs over {found.ticks:,} ticks ({found.prices})\n"
-        f"built in {found.build_s:.1f} s; {found.bytes_per_loan:.1f} bytes a loan\n"
+        f"built in {found.build_s:.1f} s ({found.build_cpu_s:.1f} s of processor); {found.bytes_per_loan:.1f} bytes a loan\n"
         f"{found.checked_ticks} ticks compared loan by loan, {found.wrong_ticks} differ; "
         f"{found.changed_per_tick:,.0f} loans changed a tick; greatest relative error {found.max_relative_error:.1e}\n"
         f"ids of changed loans are views of the book's own array: a tick's time does not grow with its answer\n"
