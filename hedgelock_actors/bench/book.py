@@ -246,7 +246,7 @@ class _Rig:
         return times
 
     def merge(self) -> tuple[float, float, float, int]:
-        """(ms of all, of the processor, ms of what the book stands still for, loans merged), after the ticks that settle a memory."""
+        """(ms, ms of processor, ms that the book stands still, loans), after the ticks that settle memories."""
         for number in range(1 + 2 * self.book.product.levels.dwell_ms // TICK_MS):
             self.book.tick(self._price, self._now_ms + number * TICK_MS)
         pending, began, worked = self.book.pending, perf_counter_ns(), process_time()
@@ -258,8 +258,9 @@ class _Rig:
         built = perf_counter_ns()
         self.book.finish_merge(merge, index)
         ended = perf_counter_ns()
-        paused, worked = building - began + ended - built, process_time() - worked
-        return (ended - began) / 1e6, worked * 1e3, paused / 1e6, pending - self.book.pending
+        worked, paused = process_time() - worked, building - began + ended - built
+        merged = pending - self.book.pending
+        return (ended - began) / 1e6, worked * 1e3, paused / 1e6, merged
 
     def curve_ms(self, price: float) -> float:
         """Median of five."""
