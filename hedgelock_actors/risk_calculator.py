@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -74,6 +75,7 @@ class RiskCalculator(Actor):
         self._ticks: dict[str, Tick] = {}
         self._levels: dict[str, LevelState] = {}
         self._owed: list[Entry] = []
+        self._settling = asyncio.Lock()
         self._recovered = False
         self._cancel: Callable[[], None] = lambda: None
 
@@ -233,6 +235,12 @@ class RiskCalculator(Actor):
         await self._settle()
 
     async def _settle(self) -> None:
+        # One at a time: prices and the beat both come here, and each takes off the list only what it wrote.
+        async with self._settling:
+            if self._owed:
+                await self._write_owed()
+
+    async def _write_owed(self) -> None:
         owed = self._owed[:]
         try:
             await self._stream.append(*owed)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from decimal import Decimal
 
 import pytest
@@ -13,7 +14,7 @@ from hedgelock_actors.adapters.memory.transport import MemoryTransport
 from hedgelock_actors.domain.loan import RiskLevel
 from hedgelock_actors.domain.messages import FeedStale, HedgeChanged, HedgeDemand, LoanChanged, RiskStateChanged
 from hedgelock_actors.domain.policy import Policy
-from hedgelock_actors.ports.journal import Entry
+from hedgelock_actors.ports.journal import Entry, JournalUnavailable, Record
 from hedgelock_actors.risk_calculator import RiskCalculator
 from tests.unit.actors.fake_venue import ACCOUNT, SYMBOL, tick
 
@@ -179,3 +180,49 @@ async def test_a_loan_without_collateral_is_as_risky_as_can_be_and_stops_nothing
     demand = await desk.at(60_000)
     assert demand.level is RiskLevel.CRITICAL
     assert demand.lender_ltv == 1_000_000.0
+
+
+class SlowJournal(MemoryJournal):
+    """Lets appends wait for `go`; those of which `fails` says so are written, and their answer is lost."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = asyncio.Event()
+        self.fails: list[bool] = []
+
+    async def append(self, stream: str, epoch: int, entries: Sequence[Entry]) -> Sequence[Record]:
+        lost = self.fails.pop(0) if self.fails else False
+        await self.go.wait()
+        records = await super().append(stream, epoch, entries)
+        if lost:
+            raise JournalUnavailable("the connection was lost on COMMIT")
+        return records
+
+
+async def test_a_record_and_the_beat_that_write_at_once_lose_nothing_and_find_back(desk: Desk) -> None:
+    journal = SlowJournal()
+    desk.journal, desk.risk = (
+        journal,
+        RiskCalculator(
+            RISK,
+            journal=journal,
+            clock=desk.clock,
+            transport=desk.transport,
+            policy=Policy(),
+            keepers={ACCOUNT: KEEPER},
+            notifier="notifier",
+        ),
+    )
+    await desk.risk.start()
+    await desk.risk.receive(loan())
+    await desk.risk.receive(hedge())
+    journal.fails = [False, True]
+    record = asyncio.create_task(desk.risk.receive(tick(desk.clock.now_ms() + 1, 55_000)))
+    await asyncio.sleep(0)
+    beat = asyncio.create_task(desk.clock.advance(1_500))
+    await asyncio.sleep(0)
+    journal.go.set()
+    await asyncio.gather(record, beat)
+    await desk.clock.advance(3_000)
+    assert len(desk.journal.rows(RISK)) == len(desk.changes()) == 1
+    assert desk.risk.health().status == "ready"
