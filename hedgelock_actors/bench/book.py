@@ -58,6 +58,8 @@ class BookResult:
     """Of the ticks that changed a loan."""
     tick_us_p50_cold: float
     """Each after the floor had swept the processor's caches."""
+    tick_us_p50_pending: float
+    """After `UPDATES` loans changed, before the merge: loans that changed lately are looked at one by one."""
     requirement_us_p50: float
     stress_curve_ms: float
     """Levels, liquidations, required hedge and shortfall of the book at 1000 prices."""
@@ -133,7 +135,9 @@ def bench_book(options: BookOptions, say: Say) -> BookResult:
     warm, changing = rig.alone(path, int(times[stretch][-1]) + TICK_MS)
     say("requirements, changes of loans, and their merge")
     required = rig.requirements(np.linspace(0.5, 1.5, 200) * path[-1])
-    updates, (merge_ms, merge_cpu_ms, pause_ms, merged) = rig.updates(float(path[-1])), rig.merge()
+    updates = rig.updates(float(path[-1]))
+    pending = rig.settle()
+    (merge_ms, merge_cpu_ms, pause_ms, merged) = rig.merge()
     errors = [rig.compare(float(path[-1]) * move) for move in (0.3, 0.6, 0.8, 0.95, 1.0, 1.1, 1.5)]
     return BookResult(
         loans=options.loans,
@@ -144,6 +148,7 @@ def bench_book(options: BookOptions, say: Say) -> BookResult:
         tick_us_p99=_at(warm, 99),
         tick_us_p50_changing=_at(changing, 50),
         tick_us_p50_cold=_at(cold, 50),
+        tick_us_p50_pending=_at(pending, 50),
         requirement_us_p50=_at(required, 50),
         stress_curve_ms=rig.curve_ms(float(path[-1])),
         account_requirements_ms=float(np.median([error[2] for error in errors])) / 1e6,
@@ -245,10 +250,17 @@ class _Rig:
             self.floor.debt[loan] = debt[0]
         return times
 
-    def merge(self) -> tuple[float, float, float, int]:
-        """(ms, ms of processor, ms that the book stands still, loans), after the ticks that settle memories."""
+    def settle(self) -> list[int]:
+        """ns of the ticks that it takes until what changed remembers what all loans do."""
+        times = []
         for number in range(1 + 2 * self.book.product.levels.dwell_ms // TICK_MS):
+            began = perf_counter_ns()
             self.book.tick(self._price, self._now_ms + number * TICK_MS)
+            times.append(perf_counter_ns() - began)
+        return times
+
+    def merge(self) -> tuple[float, float, float, int]:
+        """(ms, ms of processor, ms that the book stands still, loans)."""
         pending, began, worked = self.book.pending, perf_counter_ns(), process_time()
         merge = self.book.begin_merge()
         if merge is None:

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hedgelock_actors.bench.book import BookResult
+from hedgelock_actors.bench.book import UPDATES, BookResult
 from hedgelock_actors.bench.machine import said
 
 
@@ -28,6 +28,7 @@ def _times(found: BookResult) -> Table:
         ("any tick: all changes of level, p50", found.tick_us_p50, found.naive_tick_ms),
         ("of ticks that change loans, p50", found.tick_us_p50_changing, found.naive_tick_ms),
         ("the same, caches cold", found.tick_us_p50_cold, found.naive_tick_ms),
+        (f"any tick, {min(UPDATES, found.loans):,} changes not merged", found.tick_us_p50_pending, found.naive_tick_ms),
         ("any tick, floor without hysteresis", found.tick_us_p50, found.naive_levels_ms),
         ("required hedge of the book at a price, p50", found.requirement_us_p50, found.naive_requirement_ms),
         ("of every account", found.account_requirements_ms * 1e3, found.naive_requirement_ms),
