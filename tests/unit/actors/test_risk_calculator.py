@@ -182,6 +182,11 @@ async def test_a_loan_without_collateral_is_as_risky_as_can_be_and_stops_nothing
     assert demand.lender_ltv == 1_000_000.0
 
 
+async def turns() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
 class SlowJournal(MemoryJournal):
     """Lets appends wait for `go`; those of which `fails` says so are written, and their answer is lost."""
 
@@ -218,9 +223,9 @@ async def test_a_record_and_the_beat_that_write_at_once_lose_nothing_and_find_ba
     await desk.risk.receive(hedge())
     journal.fails = [False, True]
     record = asyncio.create_task(desk.risk.receive(tick(desk.clock.now_ms() + 1, 55_000)))
-    await asyncio.sleep(0)
-    beat = asyncio.create_task(desk.clock.advance(1_500))
-    await asyncio.sleep(0)
+    await turns()
+    beat = asyncio.create_task(desk.risk._beat())
+    await turns()
     journal.go.set()
     await asyncio.gather(record, beat)
     await desk.clock.advance(3_000)
