@@ -81,6 +81,7 @@ class BookResult:
     merged_loans: int
     changed_per_tick: float
     ticks: int
+    changing_ticks: int
     checked_ticks: int
     wrong_ticks: int
     prices: str
@@ -95,7 +96,7 @@ class BookResult:
             "requirements equal the floor's to 1e-9": self.max_relative_error <= 1e-9,
             "a loan takes at most 64 bytes": self.bytes_per_loan <= 64.0,
             "a tick takes at most 20 µs (p50)": self.tick_us_p50 <= 20.0,
-            "so does a tick that changes loans (a goal)": self.tick_us_p50_changing <= 20.0,
+            "so does a tick that changes loans": self.tick_us_p50_changing <= 20.0,
             "the requirement takes at most 100 µs (p50)": self.requirement_us_p50 <= 100.0,
             "a stress curve of 1000 prices takes at most 100 ms": self.stress_curve_ms <= 100.0,
             f"a tick is 1000 times faster than the floor{goal}": self.tick_ratio >= 1000.0,
@@ -104,8 +105,8 @@ class BookResult:
 
     @property
     def tick_ratio(self) -> float:
-        """Floor's time by ours."""
-        return self.naive_tick_ms * 1e3 / self.tick_us_p50
+        """Floor's time by ours, of ticks that change loans."""
+        return self.naive_tick_ms * 1e3 / self.tick_us_p50_changing
 
     @property
     def requirement_ratio(self) -> float:
@@ -123,15 +124,15 @@ def bench_book(options: BookOptions, say: Say) -> BookResult:
     """Measure. Takes about a minute with ten million loans."""
     of = machine()
     path, times = recorded_path(options.prices) if options.prices is not None else seeded_path(options.seed)
+    path, times = _around(path, times, wildest(path, options.checked_ticks))
     start = wildest(path, options.checked_ticks)
     say(f"making {options.loans:,} loans")
     product = Product(asset="BTC", haircut=0.95, rungs=(Rung(0.1, 0.55), Rung(0.3, 0.6), Rung(0.5, 0.7)))
-    rig = _Rig(product, options, float(path[start]))
+    rig = _Rig(product, options, float(np.median(path)))
     say("a wild stretch, in lock-step with looking at every loan")
     stretch = slice(start, start + options.checked_ticks)
     cold, naive_ms, changed, wrong = rig.lock_step(path[stretch], times[stretch])
     say("the whole path")
-    path = path[:LONGEST_PATH]
     warm, changing = rig.alone(path, int(times[stretch][-1]) + TICK_MS)
     say("requirements, changes of loans, and their merge")
     required = rig.requirements(np.linspace(0.5, 1.5, 200) * path[-1])
@@ -165,6 +166,7 @@ def bench_book(options: BookOptions, say: Say) -> BookResult:
         merged_loans=merged,
         changed_per_tick=float(np.mean(changed)),
         ticks=len(warm),
+        changing_ticks=len(changing),
         checked_ticks=len(cold),
         wrong_ticks=wrong,
         prices=options.prices.name if options.prices is not None else f"made up, seed {options.seed}",
@@ -291,6 +293,12 @@ class _Rig:
             self.floor.levels_alone(price)
             times.append(perf_counter_ns() - began)
         return float(np.median(times)) / 1e6
+
+
+def _around(path: Floats, times: Ints, wild: int) -> tuple[Floats, Ints]:
+    """At most `LONGEST_PATH` ticks, with the wild stretch in their middle."""
+    begin = max(0, min(wild - LONGEST_PATH // 2, path.size - LONGEST_PATH))
+    return path[begin : begin + LONGEST_PATH], times[begin : begin + LONGEST_PATH]
 
 
 def _same(found: list[Change], places: Ints, before: np.ndarray, after: np.ndarray) -> bool:

@@ -52,7 +52,8 @@ def _times(found: BookResult) -> Table:
 
 def _facts(found: BookResult) -> str:
     return (
-        f"tick p99 {found.tick_us_p99:.1f} µs over {found.ticks:,} ticks ({found.prices})\n"
+        f"tick p99 {found.tick_us_p99:.1f} µs over {found.ticks:,} ticks ({found.prices}), "
+        f"{found.changing_ticks:,} of which change loans\n"
         f"built in {found.build_s:.1f} s ({found.build_cpu_s:.1f} of processor)\n"
         f"{found.bytes_per_loan:.1f} bytes a loan\n"
         f"{found.checked_ticks} ticks compared loan by loan, {found.wrong_ticks} differ; "
