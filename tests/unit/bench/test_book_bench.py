@@ -93,3 +93,9 @@ def test_paths(bars: Path) -> None:
     made, _ = seeded_path(3)
     assert made.tolist() == seeded_path(3)[0].tolist()
     assert made.min() < 0.85 * made[0]
+    long, at = np.arange(3.0 * bench.LONGEST_PATH), np.arange(3 * bench.LONGEST_PATH)
+    for wild in (0, 30_000, long.size - 1):
+        part, its = bench._around(long, at, wild)
+        assert part.size == its.size == bench.LONGEST_PATH
+        assert part[0] <= wild <= part[-1]
+    assert bench._around(long[:10], at[:10], 3)[0].tolist() == long[:10].tolist()
