@@ -21,6 +21,7 @@ from hedgelock_actors.domain.messages import (
     SpreadStopped,
     TradeReported,
 )
+from hedgelock_actors.domain.money import ZERO
 from hedgelock_actors.domain.order import Side
 from hedgelock_actors.execution.multi_leg import Leg, LegResult, Phase, Plan, SpreadResult, step
 from hedgelock_actors.ports.clock import Clock
@@ -223,7 +224,8 @@ class SpreadDesk:
 
 def _leg_told(leg: LegResult) -> str:
     at = "" if leg.average_price is None else f" at {leg.average_price:.2f}"
-    return f"{leg.leg}: {leg.filled_qty} of {leg.target_qty}{at}"
+    missing = f", {leg.missing_qty} missing" if leg.missing_qty > ZERO else ""
+    return f"{leg.leg}: {leg.filled_qty} of {leg.target_qty}{at}{missing}"
 
 
 def router_of(account: str) -> str:

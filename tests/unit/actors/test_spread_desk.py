@@ -166,6 +166,7 @@ async def test_a_keeper_that_dies_goes_on_where_it_was(rig: Rig, died_at: int) -
     assert not end.success
     assert set(rig.routers.trades) == {REST_MAIN, REST_OTHER, HEDGE_OTHER}
     assert "could not be filled: other:BTCUSDT" in end.error
+    assert end.detail.endswith("other:BTCUSDT: 0.4 of 1.000 at 60000.00, 0.600 missing")
     assert [one.severity for one in alerts_for(end)] == [Severity.HIGH]
     assert sorted(rig.kinds()) == ["spread", "spread_done", "spread_trigger"]
     assert [(one["spread_id"], one["phase"]) for one in rig.desk.snapshot()] == [("s1", "done")]
