@@ -281,6 +281,9 @@ class OrderRouter(Actor):
     async def _on_beat(self) -> None:
         self._parts.markouts.beat()
         await self._parts.notes.try_again()
+        if self._recovered:
+            # A net: whatever the reason that nobody follows an order any more, it must not rest for ever.
+            self._parts.turn.pull_orphans()
         self.book.forget_old()
         if self._parts.state.reconciled:
             self.mark_ready()

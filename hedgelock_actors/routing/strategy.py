@@ -218,7 +218,12 @@ class Conductor:
             case Amend():
                 await self._amend(work, action, now_ms, at)
             case Cancel(order_link_id=link):
-                await self._cancel(link)
+                try:
+                    await self._cancel(link)
+                except JournalUnavailable:
+                    # A strategy asks once: what could not be done is still to be done in the next turn.
+                    work.asked.appendleft(action)
+                    raise
             case SetTimer(name=name, at_ms=at_ms):
                 work.timers[name] = at_ms
             case Done(result=result):

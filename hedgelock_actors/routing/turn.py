@@ -74,7 +74,7 @@ class RouterTurn:
         return min((one for one in times if one is not None), default=None)
 
     def pull_orphans(self) -> None:
-        """After a restart: what rests belongs to a strategy that is no more."""
+        """What rests and belongs to no strategy at work, as after a restart, is to be closed."""
         self._cancels.want(one.link for one in self.resting() if not self._conductor.owns(one.link))
 
     def abandon(self) -> None:

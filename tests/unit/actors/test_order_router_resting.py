@@ -376,3 +376,17 @@ async def test_an_order_whose_answer_could_not_be_written_is_still_the_strategys
     rig.journal.available = True
     await rig.seconds(2)
     assert (rig.kinds().count("intent"), rig.kinds().count("outcome")) == (1, 1)
+
+
+async def test_a_cancel_that_the_journal_cut_short_is_asked_again_and_nothing_is_left_resting() -> None:
+    rig = Rig(policy=always(Mode.LIMIT_CHASE))
+    await rig.boot()
+    await rig.seconds(2)
+    rig.venue.answers = ["10006"]
+    await rig.give(target(1, "1", rig.now_ms))
+    rig.journal.available = False
+    await rig.seconds(1)
+    rig.journal.available = True
+    await rig.seconds(30)
+    assert (rig.short, rig.venue.resting()) == (1, [])
+    await rig.close()
