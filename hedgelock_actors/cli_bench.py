@@ -35,8 +35,10 @@ R = TypeVar("R", bound=Outcome)
 @bench.command()
 def order(
     orders: Annotated[int, typer.Option(min=10, help="How many orders to measure.")] = 300,
-    rate: Annotated[int, typer.Option(min=1, max=100, help="Price steps, so orders, a second and account.")] = 4,
-    accounts: Annotated[int, typer.Option(min=1, max=8, help="Hedge accounts.")] = 1,
+    rate: Annotated[
+        int | None, typer.Option(min=1, max=100, help="Price steps, so orders, a second and account [4; lifted: 20].")
+    ] = None,
+    accounts: Annotated[int | None, typer.Option(min=1, max=8, help="Hedge accounts [1; lifted: 4].")] = None,
     lifted: Annotated[bool, typer.Option("--lifted", help="Without limits, the venue's and ours: throughput.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -44,7 +46,9 @@ def order(
     from hedgelock_actors.bench.order_bench import BenchOptions, bench_order
     from hedgelock_actors.bench.order_table import as_table
 
-    options = BenchOptions(orders=orders, rate=rate, accounts=accounts, lifted=lifted)
+    options = BenchOptions(
+        orders=orders, rate=rate or (20 if lifted else 4), accounts=accounts or (4 if lifted else 1), lifted=lifted
+    )
     _finish(_quietly(bench_order(options, _teller(as_json))), as_json, as_table)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -30,11 +31,13 @@ from hedgelock_actors.domain.margin import (
     rally_release,
     rho,
     short_liquidation_price,
+    uta_band,
     uta_liquidation,
 )
 from hedgelock_actors.domain.order import Side
 from hedgelock_actors.domain.probability import first_passage
 from hedgelock_actors.domain.quality import (
+    funding_apr,
     funding_per_day,
     implementation_shortfall,
     markout,
@@ -142,6 +145,31 @@ def test_a_unified_account_that_a_rally_liquidates() -> None:
     assert (found.kind, found.price) == (Exposure.UPSIDE, 5_000)
 
 
+def test_a_unified_account_that_only_a_fall_or_nothing_at_all_liquidates() -> None:
+    account = UtaAccount(
+        collateral=1, haircut=1.0, debt=3_000, short=0.5, entry=5_000, maintenance=0.0, borrow_maintenance=0.0
+    )
+    # P − 3,000 + 0.5(5,000 − P) = P/2 − 500: nothing at 1,000.
+    assert (uta_liquidation(account).kind, uta_liquidation(account).price) == (Exposure.DOWNSIDE, 1_000)
+    safe = replace(account, short=0.8)
+    assert (uta_liquidation(safe).kind, uta_liquidation(safe).price) == (Exposure.ALWAYS_SAFE, None)
+    assert uta_band(account) == (near(0.6), near(1.0))
+    assert uta_band(replace(account, debt=6_000)) is None
+
+
+def test_a_carve_out_takes_its_margin_from_the_collateral() -> None:
+    # 4 coins at 5,000 and 8,000 owed: after −30 % at most 0.5 wants (8,000 − 7,000)/1,500 = 2/3 without a carve-out.
+    found = carve_out(8_000, 4, 5_000, 1.0, Rung(0.3, 0.5), rate=0.1, margin_ratio=1.0)
+    assert found is not None
+    drain = 0.5 * 0.7 * 0.1 / 0.3
+    assert found.short == near(2 / 3 / (1 - drain))
+    assert found.withdrawn == near(found.short * 0.1)
+    assert found.ltv_after == near(8_000 / ((4 - found.withdrawn) * 5_000))
+    # After the fall, what is left and what the short has earned are worth exactly the target.
+    assert (8_000 - found.short * 1_500) / ((4 - found.withdrawn) * 3_500) == near(0.5)
+    assert carve_out(40_000, 4, 5_000, 1.0, Rung(0.3, 0.5), rate=0.4, margin_ratio=1.0) is None
+
+
 def test_a_carve_out_that_feeds_on_itself_has_no_solution() -> None:
     assert carve_out(*LOAN, Rung(0.1, 0.9), rate=0.5, margin_ratio=0.9) is None
 
@@ -214,6 +242,10 @@ def test_quality_signs() -> None:
 def test_a_shortfall_of_nothing_is_refused(qty: str) -> None:
     with pytest.raises(InvalidInput):
         implementation_shortfall(Side.SELL, D(qty), D(100), [(D(2), D(99))], D(97), D(0))
+
+
+def test_a_years_funding_without_compounding() -> None:
+    assert funding_apr(Decimal("0.0001"), 480) == Decimal("0.1095")
 
 
 def test_funding_reads_its_interval() -> None:
