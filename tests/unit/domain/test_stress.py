@@ -54,6 +54,11 @@ def test_a_fall_sweeps_the_profit_into_the_debt() -> None:
     assert found.hedge.margin_shortfall == near(needed - 12_000)
 
 
+def test_shocks_are_answered_in_their_order() -> None:
+    shocks = [Shock(name=str(fall), loan_move=fall, perp_move=fall) for fall in (-0.5, -0.1)]
+    assert stress(HEDGED, shocks, RULES) == tuple(apply(HEDGED, shock, RULES) for shock in shocks)
+
+
 def test_a_gap_without_sweep_leaves_the_lender_with_the_whole_debt() -> None:
     found = apply(HEDGED, Shock(name="x", loan_move=-0.5, perp_move=-0.5, swept=False), RULES)
     assert found.loan.ltv == near(1.0)
