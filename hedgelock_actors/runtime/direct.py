@@ -14,6 +14,7 @@ import itertools
 import logging
 import os
 import struct
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -52,9 +53,9 @@ class _Framed(asyncio.Protocol):
         for frame in self._frames():
             self.frame(frame)
 
+    @abstractmethod
     def frame(self, frame: bytes) -> None:
         """One whole frame."""
-        raise NotImplementedError
 
     def write(self, value: object) -> None:
         """Send one frame."""
