@@ -17,6 +17,11 @@ Status = Literal["starting", "ready", "degraded", "stopped"]
 _log = logging.getLogger(__name__)
 
 
+def router_name(account: str) -> str:
+    """The actor name of an account's order router."""
+    return f"order-router-{account}"
+
+
 def backoff_ms(tries: int) -> int:
     """How long to wait after so many failed starts in a row: 1 s at first, 5 s at most."""
     doublings: int = 2 ** min(tries, 4)

@@ -24,7 +24,7 @@ from hedgelock_actors.runtime.control_log import (
     ControlBook,
 )
 from hedgelock_actors.runtime.names import Kind, keeper_name, router_name
-from hedgelock_actors.runtime.operator import orders_in_flight
+from hedgelock_actors.runtime.operator import orders_in_flight, rows_in
 from hedgelock_actors.runtime.trading import KIND as TRADING_STATE
 from hedgelock_actors.runtime.trading import state_of
 from serve_apps.control_schemas import ModeResponse, TakenResponse, WaitingResponse
@@ -131,7 +131,9 @@ class Effects:
         deadline, found = loop.time() + TRADE_WAIT_S, dict[str, object]()
         while loop.time() < deadline and not found.get("final"):
             snapshot = (await self._actors.snapshots("order-router", wait_s=1.0)).get(router, {})
-            found = next((dict(row) for row in _rows(snapshot.get("trades")) if row.get("trade_id") == trade_id), found)
+            found = next(
+                (dict(row) for row in rows_in(snapshot.get("trades")) if row.get("trade_id") == trade_id), found
+            )
             await asyncio.sleep(TRADE_POLL_S)
         return found
 
@@ -201,7 +203,3 @@ def _reason(payload: Mapping[str, object]) -> str:
         if isinstance(first, Mapping):
             return str(first.get("reason", ""))
     return str(payload.get("reason", ""))
-
-
-def _rows(value: object) -> Sequence[Row]:
-    return [row for row in value if isinstance(row, Mapping)] if isinstance(value, list | tuple) else []

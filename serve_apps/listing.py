@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from hedgelock_actors.runtime.control_log import ControlBook
+from hedgelock_actors.runtime.operator import rows_in
 
 Snapshot = Mapping[str, object]
 Row = Mapping[str, object]
@@ -15,7 +16,7 @@ Rows = Callable[[Snapshot], Sequence[Row]]
 def loans(risk: Snapshot) -> Sequence[Row]:
     """One row per loan: the lender's view, the level, and what its account must hold."""
     demands = _mapping(risk.get("demands"))
-    return [_loan(loan, _mapping(demands.get(str(loan.get("account"))))) for loan in _rows(risk.get("loans"))]
+    return [_loan(loan, _mapping(demands.get(str(loan.get("account"))))) for loan in rows_in(risk.get("loans"))]
 
 
 def positions(keeper: Snapshot) -> Sequence[Row]:
@@ -26,22 +27,22 @@ def positions(keeper: Snapshot) -> Sequence[Row]:
 def orders(router: Snapshot) -> Sequence[Row]:
     """One row per order, newest first."""
     account, symbol = router.get("account"), router.get("symbol")
-    return [{"account": account, "symbol": symbol, **order} for order in _rows(router.get("orders"))]
+    return [{"account": account, "symbol": symbol, **order} for order in rows_in(router.get("orders"))]
 
 
 def alerts(notifier: Snapshot) -> Sequence[Row]:
     """One row per alert, newest first."""
-    return _rows(notifier.get("alerts"))
+    return rows_in(notifier.get("alerts"))
 
 
 def trades(router: Snapshot) -> Sequence[Row]:
     """One row per trade that was asked for beside the target, newest first."""
-    return _rows(router.get("trades"))
+    return rows_in(router.get("trades"))
 
 
 def spreads(keeper: Snapshot) -> Sequence[Row]:
     """One row per spread, those at work first."""
-    return _rows(keeper.get("spreads"))
+    return rows_in(keeper.get("spreads"))
 
 
 def restrictions(router: Snapshot) -> Sequence[str]:
@@ -96,7 +97,3 @@ def _loan(loan: Row, demand: Row) -> Row:
 
 def _mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, Mapping) else {}
-
-
-def _rows(value: object) -> Sequence[Row]:
-    return [row for row in value if isinstance(row, Mapping)] if isinstance(value, list | tuple) else []

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from hedgelock_actors.actor import JournalStream
+from hedgelock_actors.actor import JournalStream, router_name
 from hedgelock_actors.codec import Payload, amount, flag, integer, text
 from hedgelock_actors.domain.errors import InvalidInput
 from hedgelock_actors.domain.messages import (
@@ -171,7 +171,7 @@ class SpreadDesk:
             await self._close(plan.spread_id, plan.legs[0].account, now.result)
             return
         for message in now.tell:
-            await self._tell(router_of(message.account), message)
+            await self._tell(router_name(message.account), message)
 
     async def _close(self, spread_id: str, account: str, result: SpreadResult) -> None:
         detail = "; ".join(_leg_told(leg) for leg in result.legs)
@@ -226,11 +226,6 @@ def _leg_told(leg: LegResult) -> str:
     at = "" if leg.average_price is None else f" at {leg.average_price:.2f}"
     missing = f", {leg.missing_qty} missing" if leg.missing_qty > ZERO else ""
     return f"{leg.leg}: {leg.filled_qty} of {leg.target_qty}{at}{missing}"
-
-
-def router_of(account: str) -> str:
-    """The actor that trades for an account."""
-    return f"order-router-{account}"
 
 
 def _plan_payload(plan: Plan) -> dict[str, Json]:

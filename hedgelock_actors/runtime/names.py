@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from hedgelock_actors.actor import router_name as router_name  # one of the names that callers look for here
 from hedgelock_actors.runtime.config import Config
 
 NAMESPACE = "hedgelock"
@@ -46,11 +47,6 @@ def risk_name(shard: int) -> str:
 def keeper_name(account: str) -> str:
     """The actor name of an account's position keeper."""
     return f"position-keeper-{account}"
-
-
-def router_name(account: str) -> str:
-    """The actor name of an account's order router."""
-    return f"order-router-{account}"
 
 
 def declare(config: Config) -> tuple[Declared, ...]:

@@ -99,11 +99,12 @@ def orders_in_flight(routers: Mapping[str, Snapshot]) -> list[Snapshot]:
         {"account": seen.get("account"), **order}
         for seen in routers.values()
         for kind in ("in_flight", "resting")
-        for order in _rows(seen.get(kind))
+        for order in rows_in(seen.get(kind))
     ]
 
 
-def _rows(value: object) -> Sequence[Snapshot]:
+def rows_in(value: object) -> Sequence[Snapshot]:
+    """The rows of a part of a snapshot; none when it is not a list of them."""
     return [row for row in value if isinstance(row, Mapping)] if isinstance(value, list | tuple) else []
 
 

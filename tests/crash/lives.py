@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
@@ -59,9 +60,9 @@ class Lives(Generic[A]):
         self._actor: A | None = None
         self._epochs: dict[str, int] = {}
 
+    @abstractmethod
     def build(self, fuse: Fuse) -> A:
         """A new actor that reaches the outside through the fuse alone."""
-        raise NotImplementedError
 
     def buried(self) -> None:
         """What the end of its process does to the outside."""
